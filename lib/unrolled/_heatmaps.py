@@ -1,0 +1,143 @@
+"""Heat maps: states over time, small matrices, next-character distributions. Their public face is `plots`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+
+from unrolled.style import colour
+
+__all__ = ["Numbers", "distributions", "matrix", "new_axes", "states"]
+
+Numbers = Any  # anything numpy turns into an array of numbers
+
+
+def new_axes(ax: Axes | None, width: float = 7.2, height: float = 3.4) -> Axes:
+    """The axes given, or those of a new figure of this size in inches."""
+    return ax if ax is not None else plt.subplots(figsize=(width, height))[1]
+
+
+def _diverging(name: str = "hidden") -> LinearSegmentedColormap:
+    """From the output's colour at -1 through paper at 0 to the colour of `name` at +1."""
+    return LinearSegmentedColormap.from_list(
+        f"unrolled-{name}", [colour("output"), colour("paper"), colour(name)]
+    )
+
+
+def _sequential(name: str) -> LinearSegmentedColormap:
+    return LinearSegmentedColormap.from_list(f"unrolled-{name}-only", [colour("paper"), colour(name)])
+
+
+def states(
+    h: Numbers,
+    *,
+    below: Sequence[str] | None = None,
+    above: Sequence[str] | None = None,
+    role: str = "hidden",
+    limit: float = 1.0,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """A heat map of states: a column for each time, a row for each unit.
+
+    Args:
+        h: (T, m), from -limit to limit.
+        below: what was read at each time.
+        above: what was said at each time.
+        role: whose colour stands for +limit.
+        limit: the largest value.
+        title: the figure's message.
+    """
+    values = np.asarray(h, dtype=float)
+    T, m = values.shape
+    ax = new_axes(ax, min(7.2, 1.6 + 0.55 * T), min(5.0, 1.5 + 0.22 * m))
+    image = ax.imshow(values.T, cmap=_diverging(role), vmin=-limit, vmax=limit, aspect="auto")
+    ax.set(xlabel="time t" if below is None else "read at time t", ylabel="unit", title=title)
+    ax.set_xticks(range(T), below if below is not None else [str(t) for t in range(1, T + 1)])
+    ax.set_yticks(range(m) if m <= 10 else range(0, m, 5))
+    ax.grid(False)
+    ax.set_xticks(np.arange(-0.5, T), minor=True)
+    ax.grid(which="minor", axis="x", color=colour("paper"), lw=2)
+    ax.tick_params(which="both", length=0)
+    ax.spines[:].set_visible(False)
+    if above is not None:
+        top = ax.secondary_xaxis("top")
+        top.set_xticks(range(T), above)
+        top.tick_params(length=0, labelcolor=colour("output"))
+        top.spines[:].set_visible(False)
+    ax.tick_params(axis="x", labelcolor=colour("input") if below is not None else colour("ink"))
+    bar = ax.figure.colorbar(image, ax=ax, ticks=[-limit, 0, limit], shrink=0.9, pad=0.03)
+    bar.outline.set_visible(False)
+    return ax
+
+
+def matrix(
+    M: Numbers,
+    *,
+    rows: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
+    fmt: str = "{:.2f}",
+    role: str = "hidden",
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """A small matrix as tinted cells, each with its number.
+
+    Args:
+        M: (rows, columns).
+        rows: names of the rows.
+        columns: names of the columns.
+        fmt: how a number is written.
+        role: whose colour tints positive numbers; negative ones take the output's.
+        title: the figure's message.
+    """
+    values = np.asarray(M, dtype=float)
+    ax = new_axes(ax, 1.2 + 0.7 * values.shape[1], 0.9 + 0.45 * values.shape[0])
+    limit = float(np.abs(values).max()) or 1.0
+    ax.imshow(values, cmap=_diverging(role), vmin=-1.6 * limit, vmax=1.6 * limit, aspect="auto")
+    for (i, j), value in np.ndenumerate(values):
+        ax.text(j, i, fmt.format(value), ha="center", va="center", fontsize=9)
+    ax.set_xticks(range(values.shape[1]), columns if columns is not None else [""] * values.shape[1])
+    ax.set_yticks(range(values.shape[0]), rows if rows is not None else [""] * values.shape[0])
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.grid(False)
+    ax.set_title(title)
+    return ax
+
+
+def distributions(
+    p: Numbers,
+    characters: Sequence[str],
+    *,
+    above: Sequence[str] | None = None,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """What a character model expects next: a column for each time, a row for each character.
+
+    Args:
+        p: (T, V), probabilities.
+        characters: the V characters, in order.
+        above: the text read so far, one entry a time.
+        title: the figure's message.
+    """
+    values = np.asarray(p, dtype=float)
+    T, V = values.shape
+    ax = new_axes(ax, min(7.2, 1.6 + 0.7 * T), min(6.0, 1.2 + 0.4 * V))
+    ax.imshow(values.T, cmap=_sequential("output"), vmin=0, vmax=1.3, aspect="auto")
+    for (t, v), value in np.ndenumerate(values):
+        if value >= 0.005:
+            ax.text(t, v, f"{value:.0%}", ha="center", va="center", fontsize=9)
+    ax.set_xticks(range(T), above if above is not None else [str(t) for t in range(1, T + 1)])
+    ax.set_yticks(range(V), list(characters))
+    ax.set(xlabel="read" if above is not None else "time t", ylabel="next character", title=title)
+    ax.tick_params(length=0)
+    ax.tick_params(axis="x", labelcolor=colour("input"))
+    ax.tick_params(axis="y", labelcolor=colour("output"))
+    ax.spines[:].set_visible(False)
+    ax.grid(False)
+    return ax

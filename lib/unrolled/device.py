@@ -1,0 +1,80 @@
+"""Where to compute, how to make a run repeatable, and how to train many seeds side by side."""
+
+import os
+import random
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import nn
+
+__all__ = ["default_device", "seed_everything", "stack_seeds"]
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+def default_device() -> torch.device:
+    """The device to compute on: a CUDA GPU if there is one, else the CPU.
+
+    The environment variable `UNROLLED_DEVICE` overrides the choice (`cpu`, `cuda`, `cuda:1`, `mps`). Apple's
+    `mps` is never chosen unasked: it has no float64, which the book's exact comparisons need.
+
+    Raises:
+        ValueError: `UNROLLED_DEVICE` names a device that torch does not know.
+    """
+    wanted = os.environ.get("UNROLLED_DEVICE")
+    if wanted:
+        try:
+            return torch.device(wanted)
+        except RuntimeError as error:
+            raise ValueError(
+                f"UNROLLED_DEVICE: expected a torch device such as 'cpu' or 'cuda', got {wanted!r}"
+            ) from error
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, numpy and torch, so that one number repeats a run on the same machine and versions."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def stack_seeds(build: Callable[[], Model], seeds: Sequence[int]) -> Model:
+    """Many models in one, each started from its own seed: every weight gains a leading axis of seeds.
+
+    A step is written `x @ W.mT + b`, so weights of shape (S, out, in) turn one batch into S batches, one a
+    model, in a single batched product. No number of one model reaches another.
+
+    Args:
+        build: makes one model from torch's global generator, for example `lambda: RNN(3, 16)`.
+        seeds: S whole numbers. Model s is exactly what `torch.manual_seed(seeds[s]); build()` gives.
+
+    Returns:
+        A model whose weights are (S, out, in) and whose biases are (S, 1, out), with `num_seeds` = S. It
+        takes inputs (B, T, P), the same for all, or (S, B, T, P), and gives outputs (S, B, T, m).
+
+    Raises:
+        ValueError: no seeds.
+
+    torch's global generator is left as it was.
+    """
+    if len(seeds) == 0:
+        raise ValueError("seeds: expected at least one whole number, got none")
+    models = []
+    with torch.random.fork_rng(devices=[]):
+        for seed in seeds:
+            torch.manual_seed(seed)
+            models.append(build())
+    stacked = models[0]
+    for path, weight in list(stacked.named_parameters()):
+        parent, _, name = path.rpartition(".")
+        columns = torch.stack([model.get_parameter(path).detach() for model in models])
+        if weight.dim() == 1:
+            columns = columns.unsqueeze(1)  # (S, 1, out): a bias is added to every row of a batch
+        setattr(
+            stacked.get_submodule(parent), name, nn.Parameter(columns, requires_grad=weight.requires_grad)
+        )
+    stacked.num_seeds = len(seeds)  # type: ignore[assignment]
+    return stacked

@@ -1,0 +1,121 @@
+"""Small tasks made to order, one for each shape of input and output, each learned in seconds.
+
+Every function takes a generator, so that the same seed gives the same examples.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from unrolled._check import check_count
+
+__all__ = [
+    "DIGIT_WORDS",
+    "Examples",
+    "ShapesInImages",
+    "captions",
+    "moving_dot",
+    "neighbours",
+    "reversal",
+    "shapes_in_images",
+]
+
+Generator = torch.Generator | None
+
+
+class Examples(NamedTuple):
+    """Inputs and what should come out."""
+
+    x: Tensor
+    y: Tensor
+
+
+class ShapesInImages(NamedTuple):
+    """Images, each with two independent things to say of it."""
+
+    x: Tensor  # (B, 64): an 8 by 8 image, row by row
+    kind: Tensor  # (B,): 0 a plus, 1 a square
+    place: Tensor  # (B, 2): row and column of its centre, from 0 to 7
+
+
+def shapes_in_images(num_examples: int, generator: Generator = None) -> ShapesInImages:
+    """8 by 8 images of a plus or a square of 3 by 3 pixels somewhere, with a little noise: what is it, and where?
+
+    One input, two independent outputs: a class and a place.
+    """
+    B = check_count("num_examples", num_examples)
+    kind = torch.randint(2, (B,), generator=generator)
+    place = torch.randint(1, 7, (B, 2), generator=generator)
+    plus = torch.tensor([[0.0, 1, 0], [1, 1, 1], [0, 1, 0]])
+    square = torch.tensor([[1.0, 1, 1], [1, 0, 1], [1, 1, 1]])
+    images = 0.1 * torch.randn(B, 8, 8, generator=generator)
+    for b, (row, column) in enumerate(place.tolist()):
+        images[b, row - 1 : row + 2, column - 1 : column + 2] += square if kind[b] else plus
+    return ShapesInImages(images.flatten(1), kind, place.float())
+
+
+DIGIT_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+# Segments a (top) b c (right) d (bottom) e f (left) g (middle) of a seven-segment display.
+_SEGMENTS = ("abcdef", "bc", "abdeg", "abcdg", "bcfg", "acdfg", "acdefg", "abc", "abcdefg", "abcdfg")
+
+
+def captions(num_examples: int, generator: Generator = None) -> Examples:
+    """Seven-segment pictures of a digit, with noise, and the digit's English name letter by letter: one to many.
+
+    Returns:
+        x: (B, 7), how bright each segment is. y: (B, 5), letters a to z as 1 to 26, then 0 to the end.
+    """
+    B = check_count("num_examples", num_examples)
+    lit = torch.tensor([[float(segment in on) for segment in "abcdefg"] for on in _SEGMENTS])
+    spelled = torch.tensor([[ord(c) - 96 if c != " " else 0 for c in f"{word:5}"] for word in DIGIT_WORDS])
+    digit = torch.randint(10, (B,), generator=generator)
+    return Examples(lit[digit] + 0.1 * torch.randn(B, 7, generator=generator), spelled[digit])
+
+
+def moving_dot(
+    num_examples: int, num_frames: int = 12, width: int = 8, generator: Generator = None
+) -> Examples:
+    """Films of a dot that walks one pixel a frame on a ring, to the left or to the right: many to one.
+
+    Shuffled frames hold the same pictures and nothing of the direction, so order is all there is to learn.
+
+    Returns:
+        x: (B, T, width), the frames. y: (B,), 0 for left and 1 for right.
+    """
+    B, T = check_count("num_examples", num_examples), check_count("num_frames", num_frames, least=2)
+    check_count("width", width, least=3)
+    right = torch.randint(2, (B,), generator=generator)
+    start = torch.randint(width, (B,), generator=generator)
+    where = (start[:, None] + (2 * right[:, None] - 1) * torch.arange(T)) % width  # (B, T)
+    frames = torch.zeros(B, T, width).scatter_(2, where.unsqueeze(2), 1.0)
+    return Examples(frames + 0.1 * torch.randn(B, T, width, generator=generator), right)
+
+
+def neighbours(num_examples: int, num_steps: int = 12, generator: Generator = None) -> Examples:
+    """Random bits; at each time say whether the bit before equals the bit after: many to many, equal lengths.
+
+    What came before is not enough: a model that reads forwards only can do no better than a coin, and one that reads
+    in both directions can be right every time. A 0
+    stands before the first bit and after the last.
+
+    Returns:
+        x: (B, T, 1), bits. y: (B, T), 1 where the two neighbours agree.
+    """
+    B, T = check_count("num_examples", num_examples), check_count("num_steps", num_steps, least=3)
+    bits = torch.randint(2, (B, T), generator=generator)
+    padded = torch.nn.functional.pad(bits, (1, 1))
+    return Examples(bits.unsqueeze(2).float(), (padded[:, :-2] == padded[:, 2:]).long())
+
+
+def reversal(num_examples: int, length: int = 5, alphabet: int = 4, generator: Generator = None) -> Examples:
+    """Random strings and the same strings read from the end: many to many, where the output waits for the input.
+
+    Returns:
+        x: (B, length), letters 0 … alphabet-1. y: (B, length), x reversed.
+    """
+    check_count("alphabet", alphabet, least=2)
+    shape = check_count("num_examples", num_examples), check_count("length", length)
+    letters = torch.randint(alphabet, shape, generator=generator)
+    return Examples(letters, letters.flip(1))

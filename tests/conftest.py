@@ -1,0 +1,53 @@
+"""What every test stands on: annotations checked as the code runs, one thread, and a guard against mixed devices."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+os.environ.setdefault("UNROLLED_PROGRESS", "0")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+from jaxtyping import config, install_import_hook
+
+install_import_hook("unrolled", "typechecker.check")
+
+import hypothesis
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+# Deterministic: the same examples on every machine and every run, so that a failure is never luck.
+hypothesis.settings.register_profile("book", deadline=None, derandomize=True, max_examples=25)
+hypothesis.settings.load_profile("book")
+torch.set_num_threads(1)
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def plain_errors() -> Iterator[None]:
+    """Annotations unchecked, as for a reader: the library's own errors must do the work."""
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", False)
+
+
+class OneDevice(TorchDispatchMode):
+    """Fails where one operation sees tensors of two devices: `meta` alone lets many such mixes pass."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        tensors = [leaf for leaf in tree_leaves((args, kwargs or {})) if isinstance(leaf, torch.Tensor)]
+        devices = {str(tensor.device) for tensor in tensors}
+        if len(devices) > 1:
+            raise AssertionError(f"{func}: tensors on {', '.join(sorted(devices))} in one operation")
+        out = func(*args, **(kwargs or {}))
+        made = {str(leaf.device) for leaf in tree_leaves(out) if isinstance(leaf, torch.Tensor)}
+        if devices and made - devices:
+            raise AssertionError(f"{func}: read {', '.join(devices)}, made {', '.join(made)}")
+        return out
