@@ -10,7 +10,7 @@ import torch
 
 import unrolled
 from conftest import OneDevice
-from unrolled import cells, language, training, wirings
+from unrolled import bptt, cells, language, probe, training, wirings
 from unrolled import unroll as unroll_module
 from unrolled.device import default_device, seed_everything, stack_seeds
 
@@ -64,11 +64,35 @@ def _character_models():
     _trained(stack_seeds(lambda: _character_model(backend="loop"), [0, 1]), _ids(B, T))
 
 
+def _by_hand():
+    inputs = [each.requires_grad_() for each in (_x(T, B, P), _x(B, m), _x(m, P), _x(m, m), _x(m))]
+    h, last = bptt.rnn_through_time(*inputs)
+    (h.sum() + last.sum()).backward()
+    bptt.rnn_through_time(inputs[0], None, *inputs[2:])
+
+
+def _probes():
+    with torch.device("meta"):
+        cell = cells.RNNCell(P, m)
+    x = _x(B, T, P)
+    for method in probe.METHODS:
+        probe.jacobian(cell, x, 1, 4, method=method)
+    probe.influence(cell, x)
+    probe.step_jacobians(cell, x)
+    probe.gradient_by_time(cell, x, torch.sum)
+    probe.weight_gradient_terms(cell, x, torch.sum)
+    probe.cosine_to_full(cell, x, torch.sum, [1, 3])
+    probe.saturated_share(x)
+    probe.largest_singular_value(cell.W_hh)
+    probe.spectral_radius(cell.W_hh)
+
+
 def _both_directions():
     for both in (False, True):
-        with torch.device("meta"):
-            model = unroll_module.RNN(P, m, 2, bidirectional=both, backend="loop")
-        _trained(model, _x(B, T, P))
+        for backend in ("loop", "hand"):
+            with torch.device("meta"):
+                model = unroll_module.RNN(P, m, 2, bidirectional=both, backend=backend)
+            _trained(model, _x(B, T, P))
 
 
 def _every_feed():
@@ -83,6 +107,8 @@ CALLS = {
     "cells.rnn_step": _step,
     "cells.detach": _step,
     "cells.RNNCell": lambda: _trained(_model(lambda: cells.RNNCell(P, m)), _x(B, P)),
+    "bptt.rnn_through_time": _by_hand,
+    **{f"probe.{name}": _probes for name in probe.__all__},
     "unroll.unroll": _unroll_both_ways,
     "unroll.RNN": _both_directions,
     "language.one_hot": lambda: language.one_hot(_ids(B, T), G),
@@ -105,7 +131,7 @@ CALLS = {
 
 # Public names with no tensor work of their own on the caller's device, and why.
 EXEMPT = {
-    "cells": {"RNNState": "a tuple", "NONLINEARITIES": "a table"},
+    "cells": {"RNNState": "a tuple", "NONLINEARITIES": "a table", "DERIVATIVES": "a table"},
     "unroll": {"BACKENDS": "a table"},
     "language": {"Vocabulary": "text", "generate": "text"},
     "wirings": {"FEEDS": "a table"},

@@ -108,7 +108,7 @@ CASES = {
     "backend": (
         lambda: RNN(3, 4, backend="jax"),
         ValueError,
-        "backend: expected one of 'auto', 'loop', 'torch'",
+        "backend: expected one of 'auto', 'loop', 'hand', 'torch'",
     ),
     "linear on torch": (
         lambda: RNN(3, 4, nonlinearity="linear", backend="torch"),

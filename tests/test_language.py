@@ -115,15 +115,34 @@ def test_generation_reads_the_whole_prompt_and_repeats_with_its_generator():
     again = generate(model, "abc", 20, generator=torch.Generator().manual_seed(1))
     assert once == again and len(once) == 20
     assert generate(model, "abc", 0) == ""
-    longer = generate(model, "ab", 1, temperature=0)
-    logits, _ = model(model.vocabulary.encode("ab").unsqueeze(0))
-    assert longer == model.vocabulary.decode(logits[0, -1:].argmax(dim=-1))
+
+
+def test_the_whole_prompt_counts():
+    """Prompts with the same last character and different beginnings go on differently."""
+    model = CharacterModel(Vocabulary("abc"), 8)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.mul_(4)
+    logits = {
+        prompt: model(model.vocabulary.encode(prompt).unsqueeze(0))[0][0, -1] for prompt in ("aaab", "cccb")
+    }
+    draws = {
+        prompt: [generate(model, prompt, 1, generator=torch.Generator().manual_seed(i)) for i in range(300)]
+        for prompt in logits
+    }
+    for prompt, drawn in draws.items():
+        p = torch.softmax(logits[prompt], dim=0).tolist()
+        for character, share in zip("abc", p, strict=True):
+            assert abs(drawn.count(character) / 300 - share) < 5 * (share * (1 - share) / 300) ** 0.5
+    assert not torch.allclose(logits["aaab"], logits["cccb"], atol=0.1)
 
 
 def test_generation_leaves_no_history():
     model = CharacterModel(Vocabulary("abc"), 8)
+    recorded = []
+    model.readout.register_forward_hook(lambda *args: recorded.append(args[-1].requires_grad))
     generate(model, "a", 3)
-    assert all(weight.grad is None for weight in model.parameters())
+    assert recorded and not any(recorded)
 
 
 def test_character_state_is_a_tuple_of_cell_states():

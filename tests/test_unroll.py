@@ -26,7 +26,7 @@ def _pairs(theirs, ours):
         yield from ((cell.W_xh, W_ih), (cell.W_hh, W_hh), (cell.b_h, b_ih), (cell.b_h, b_hh))
 
 
-@pytest.mark.parametrize("backend", ["loop", "torch"])
+@pytest.mark.parametrize("backend", ["loop", "hand", "torch"])
 @pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
 @pytest.mark.parametrize("bidirectional", [False, True])
 @given(B=sizes, T=sizes, P=sizes, m=sizes, layers=st.integers(1, 3))
@@ -56,7 +56,7 @@ def test_equals_torch_in_values_and_all_gradients(backend, nonlinearity, bidirec
         torch.testing.assert_close(got, h_0.grad, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("backend", ["loop", "torch"])
+@pytest.mark.parametrize("backend", ["loop", "hand", "torch"])
 @given(T=st.integers(2, 9), cut=st.integers(1, 8), layers=st.integers(1, 3))
 def test_whole_sequence_equals_chunks_equals_steps(backend, T, cut, layers):
     rnn = RNN(3, 4, layers, backend=backend, dtype=F64)
@@ -88,7 +88,7 @@ def test_chunking_both_directions_raises(plain_errors):
         rnn(torch.randn(2, 5, 3), state)
 
 
-@pytest.mark.parametrize("backend", ["loop", "torch"])
+@pytest.mark.parametrize("backend", ["loop", "hand", "torch"])
 def test_batch_of_one_and_one_step(backend):
     rnn = RNN(3, 4, 2, backend=backend, dtype=F64)
     x = torch.randn(5, 6, 3, dtype=F64)

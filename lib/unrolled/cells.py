@@ -14,12 +14,19 @@ from torch import Tensor, nn
 
 from unrolled._check import check_choice, check_count, check_tensor
 
-__all__ = ["NONLINEARITIES", "RNNCell", "RNNState", "detach", "rnn_step"]
+__all__ = ["DERIVATIVES", "NONLINEARITIES", "RNNCell", "RNNState", "detach", "rnn_step"]
 
 NONLINEARITIES: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "relu": torch.relu,
     "linear": lambda a_t: a_t,
+}
+
+# The derivative of each, written with the state it produced: tanh'(a) = 1 - h^2.
+DERIVATIVES: dict[str, Callable[[Tensor], Tensor]] = {
+    "tanh": lambda h_t: 1 - h_t.square(),
+    "relu": lambda h_t: (h_t > 0).to(h_t.dtype),
+    "linear": torch.ones_like,
 }
 
 

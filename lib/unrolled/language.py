@@ -113,7 +113,8 @@ class Readout(nn.Module):
     def forward(self, h: Float[Tensor, "... m"]) -> Float[Tensor, "... G"]:
         """States (…, B, m) or (…, B, T, m) in, outputs with G in place of m out."""
         check_tensor("h", h, "... m", m=self.hidden_size)
-        W_hy, b_y = self.W_hy, self.b_y
+        W_hy: Tensor = self.W_hy
+        b_y: Tensor = self.b_y
         if W_hy.dim() > 2 and h.dim() == 4:  # stacked seeds over whole sequences: (S, B, T, m)
             W_hy, b_y = W_hy.unsqueeze(1), b_y.unsqueeze(1)
         return h @ W_hy.mT + b_y
@@ -159,7 +160,9 @@ class CharacterModel(nn.Module):
         check_ids("ids", ids, "... B T")
         x = one_hot(ids, len(self.vocabulary), self.readout.W_hy.dtype)  # (B, T, V)
         if self.E is not None:
-            E: Tensor = self.E if self.E.dim() == 2 else self.E.unsqueeze(1)  # (S, 1, E, V) with stacked seeds
+            E: Tensor = (
+                self.E if self.E.dim() == 2 else self.E.unsqueeze(1)
+            )  # (S, 1, E, V) with stacked seeds
             x = x @ E.mT  # (B, T, E)
         h, state = self.rnn(x, state)
         return self.readout(h), state

@@ -3,6 +3,7 @@
 The loop below is the book's definition of a recurrent network; every faster way is tested against it.
 """
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -10,11 +11,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from unrolled._check import check_choice, check_count, check_tensor
+from unrolled.bptt import rnn_through_time
 from unrolled.cells import NONLINEARITIES, RNNCell, RNNState
 
 __all__ = ["BACKENDS", "RNN", "unroll"]
 
-BACKENDS = ("auto", "loop", "torch")
+BACKENDS = ("auto", "loop", "hand", "torch")
 Trace = dict[str, Tensor]
 
 
@@ -54,6 +56,17 @@ def unroll(
     return torch.stack(outputs, dim=-2), state, trace
 
 
+def _unroll_by_hand(
+    cell: RNNCell, x: Tensor, state: RNNState, *, reverse: bool = False
+) -> tuple[Tensor, RNNState, Trace]:
+    """As `unroll`, through the hand-derived pass, which keeps no trace."""
+    x = x.transpose(0, 1)  # (T, B, P)
+    h, h_T = rnn_through_time(
+        x.flip(0) if reverse else x, state.h, cell.W_xh, cell.W_hh, cell.b_h, cell.nonlinearity
+    )
+    return (h.flip(0) if reverse else h).transpose(0, 1), RNNState(h_T), {}
+
+
 class RNN(nn.Module):
     r"""A vanilla RNN over whole sequences: one or more layers, one or both directions.
 
@@ -65,8 +78,10 @@ class RNN(nn.Module):
         num_layers: how many layers.
         bidirectional: also read from the end. Such a layer needs the whole sequence, so it takes no state.
         nonlinearity: `"tanh"`, `"relu"` or `"linear"`.
-        backend: `"loop"` is the definition, one Python step a time; `"torch"` runs the same weights through
-            torch's own kernels; `"auto"` takes torch where it can (tanh or ReLU, no stacked seeds).
+        backend: `"loop"` is the definition, one Python step a time under autograd; `"hand"` is the hand-derived
+            forward and backward pass of `unrolled.bptt`, the fastest on a CPU; `"torch"` runs the same weights
+            through torch's own kernels, cuDNN on a GPU. `"auto"` takes `"torch"` on a GPU and `"hand"` elsewhere,
+            and the loop for stacked seeds, which only it knows.
 
     Raises:
         TypeError, ValueError: an argument, input or state of the wrong type, rank or size, by name.
@@ -137,16 +152,17 @@ class RNN(nn.Module):
             direction, in torch's order (layer by layer, forward before backward).
         """
         state = self._checked(x, state)
-        if self._torch_serves():
+        backend = self._backend(x)
+        if backend == "torch":
             return self._forward_torch(x, state)
-        h, final, _ = self._forward_loop(x, state)
+        h, final, _ = self._forward_layers(_unroll_by_hand if backend == "hand" else unroll, x, state)
         return h, final
 
     def trace(
         self, x: Float[Tensor, "... B T P"], state: tuple[RNNState, ...] | None = None
     ) -> tuple[Float[Tensor, "... B T Dm"], tuple[RNNState, ...], list[Trace]]:
         """As `forward`, and what every step computed: one dictionary for each layer and direction (see `unroll`)."""
-        return self._forward_loop(x, self._checked(x, state))
+        return self._forward_layers(unroll, x, self._checked(x, state))
 
     def _checked(self, x: Tensor, state: Any) -> tuple[RNNState, ...]:
         check_tensor("x", x, "... B T P", P=self.input_size)
@@ -165,32 +181,35 @@ class RNN(nn.Module):
             cell.check_state(part, x.shape[-3]) for cell, part in zip(self._each(), state, strict=True)
         )
 
-    def _forward_loop(
-        self, x: Tensor, state: tuple[RNNState, ...]
+    def _forward_layers(
+        self, run: Callable[..., Any], h: Tensor, state: tuple[RNNState, ...]
     ) -> tuple[Tensor, tuple[RNNState, ...], list[Trace]]:
-        D, h = self.num_directions, x
+        D = self.num_directions
         final: list[RNNState] = []
         traces: list[Trace] = []
         for layer in range(self.num_layers):
             directions = []
             for direction in range(D):
                 i = layer * D + direction
-                h_i, final_i, trace_i = unroll(self._each()[i], h, state[i], reverse=direction == 1)
+                h_i, final_i, trace_i = run(self._each()[i], h, state[i], reverse=direction == 1)
                 directions.append(h_i)
                 final.append(final_i)
                 traces.append(trace_i)
-            h = torch.cat(directions, dim=-1)  # (B, T, D m)
+            h = torch.cat(directions, dim=-1) if D > 1 else directions[0]  # (B, T, D m)
         return h, tuple(final), traces
 
-    def _torch_serves(self) -> bool:
-        stacked = self._each()[0].W_hh.dim() > 2
-        if self.backend == "torch" and stacked:
-            raise ValueError(
-                "backend: torch runs one model at a time; stacked seeds need 'auto' or 'loop', got 'torch'"
-            )
-        return self.backend == "torch" or (
-            self.backend == "auto" and not stacked and self.nonlinearity != "linear"
-        )
+    def _backend(self, x: Tensor) -> str:
+        """What runs this call: the backend asked for, or for `"auto"` the fastest that can."""
+        if self._each()[0].W_hh.dim() > 2:
+            if self.backend in ("hand", "torch"):
+                raise ValueError(
+                    f"backend: {self.backend} runs one model at a time; stacked seeds need 'auto' or 'loop', "
+                    f"got {self.backend!r}"
+                )
+            return "loop"
+        if self.backend == "auto":
+            return "torch" if x.is_cuda and self.nonlinearity != "linear" else "hand"
+        return self.backend
 
     def _forward_torch(self, x: Tensor, state: tuple[RNNState, ...]) -> tuple[Tensor, tuple[RNNState, ...]]:
         kernel = torch.rnn_tanh if self.nonlinearity == "tanh" else torch.rnn_relu
