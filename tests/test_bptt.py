@@ -212,6 +212,19 @@ def test_keeps_no_more_memory_than_the_loop(size):
     assert _kept(lambda: hand(x)) <= 1.05 * _kept(lambda: loop(x))
 
 
+@pytest.mark.parametrize("recompute", [1, 3, 4, 10])
+def test_recomputing_gives_the_same_gradients_and_keeps_less(recompute):
+    inputs = _inputs(T=10, B=3, P=2, m=5)
+    loss = _losses(10, 3, 5)["last state"]
+    plain = _gradients(rnn_through_time, inputs, loss)
+    again = _gradients(rnn_through_time, inputs, loss, recompute=recompute)
+    for a, b in zip(again, plain, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
+    kept = _kept(lambda: rnn_through_time(**inputs)[1])
+    if recompute in (3, 4):
+        assert _kept(lambda: rnn_through_time(**inputs, recompute=recompute)[1]) < 0.6 * kept
+
+
 def test_it_is_the_training_path_on_a_cpu():
     h, _ = RNN(3, 4)(torch.randn(2, 5, 3))
     names, todo = set(), [h.grad_fn]

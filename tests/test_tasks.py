@@ -5,7 +5,6 @@ import torch
 
 from unrolled import tasks
 
-
 # The usual display, from a at the top clockwise to f, g in the middle.
 SEGMENTS = ("abcdef", "bc", "abged", "abgcd", "fgbc", "afgcd", "afgedc", "abc", "abcdefg", "abcdfg")
 

@@ -16,8 +16,9 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
-from unrolled._check import check_choice, check_tensor
+from unrolled._check import check_choice, check_count, check_tensor
 from unrolled.cells import DERIVATIVES, NONLINEARITIES
 
 __all__ = ["rnn_through_time"]
@@ -102,6 +103,8 @@ def rnn_through_time(
     W_hh: Float[Tensor, "m m"],
     b_h: Float[Tensor, " m"],
     nonlinearity: str = "tanh",
+    *,
+    recompute: int | None = None,
 ) -> tuple[Float[Tensor, "T B m"], Float[Tensor, "B m"]]:
     r"""A vanilla RNN over a whole sequence, with the hand-derived backward pass.
 
@@ -118,6 +121,8 @@ def rnn_through_time(
         W_hh: recurrent weights, (m, m).
         b_h: bias, (m,).
         nonlinearity: `"tanh"`, `"relu"` or `"linear"`.
+        recompute: keep only every k-th state for the backward pass and compute the others again there: less memory
+            for one more forward pass. It pays where the states themselves are not kept, as with a loss on h_T alone.
 
     Returns:
         The states h_1 … h_T (T, B, m), and h_T once more (B, m), to carry on from.
@@ -139,11 +144,24 @@ def rnn_through_time(
     if h_0 is None:
         h_0 = x.new_zeros(B, m)
     check_tensor("h_0", h_0, "B m", B=B, m=m)
-    inputs: list[Any] = [x, h_0, W_xh, W_hh, b_h]
+    weights = [W_xh, W_hh, b_h]
     kind = x.device.type
     # torch can't ask `meta` about autocast, and there is nothing to cast there.
-    if kind == "meta" or not torch.is_autocast_enabled(kind):
-        return _RNNThroughTime.apply(*inputs, nonlinearity)
-    inputs = [each.to(torch.get_autocast_dtype(kind)) for each in inputs]
-    with torch.autocast(kind, enabled=False):
-        return _RNNThroughTime.apply(*inputs, nonlinearity)
+    if kind != "meta" and torch.is_autocast_enabled(kind):
+        dtype = torch.get_autocast_dtype(kind)
+        x, h_0, *weights = (each.to(dtype) for each in (x, h_0, *weights))
+    apply = _without_autocast(kind)
+    if recompute is None:
+        return apply(x, h_0, *weights, nonlinearity)
+    parts = []
+    for stretch in x.split(check_count("recompute", recompute)):
+        h, h_0 = checkpoint(apply, stretch, h_0, *weights, nonlinearity, use_reentrant=False)
+        parts.append(h)
+    return torch.cat(parts), h_0
+
+
+def _without_autocast(kind: str) -> Callable[..., Any]:
+    """The pass itself, with every product in the type of its inputs."""
+    if kind == "meta":
+        return _RNNThroughTime.apply
+    return torch.autocast(kind, enabled=False)(_RNNThroughTime.apply)

@@ -130,7 +130,7 @@ class CharacterModel(nn.Module):
         num_layers: layers of the RNN.
         backend: see `unrolled.unroll.RNN`.
 
-    Source: Sutskever et al. (2011), Karpathy (2015). Taught in chapter 02 and, for real text, in chapter 06.
+    Source: Sutskever et al. (2011), Karpathy (2015). Taught in chapter 02 and, for real text, in chapter 07.
     """
 
     def __init__(
@@ -193,7 +193,7 @@ def generate(
     Raises:
         ValueError: an empty prompt, an unknown character, a negative temperature or length.
 
-    Taught in chapters 02 and 06.
+    Taught in chapters 02 and 07.
     """
     check_count("length", length, least=0)
     if not temperature >= 0:

@@ -33,13 +33,13 @@ Loss = Callable[[Tensor], Tensor]
 
 
 def largest_singular_value(W: Float[Tensor, "... m m"]) -> Float[Tensor, "..."]:
-    r"""$\sigma_{\max}(W)$: the most that one multiplication by W can stretch a vector."""
+    r"""$\sigma_{\max}(W)$: the most that one product with W can stretch a vector (chapter 04)."""
     check_tensor("W", W, "... m m")
     return torch.linalg.matrix_norm(W, ord=2)
 
 
 def spectral_radius(W: Float[Tensor, "... m m"]) -> Float[Tensor, "..."]:
-    r"""$\rho(W)$, the largest modulus of an eigenvalue: what decides whether $W^t$ grows or dies as t grows.
+    r"""$\rho(W)$, the largest modulus of an eigenvalue: it decides whether $W^t$ grows or dies (chapter 04).
 
     Raises:
         ValueError: W is not square.
@@ -141,7 +141,7 @@ def influence(cell: RNNCell, x: Float[Tensor, "... B T P"], state: Any = None) -
     Returns:
         (B, T+1): entry k is the spectral norm at lag k; entry 0 is 1.
 
-    Taught in chapter 03.
+    Taught in chapter 04.
     """
     J = step_jacobians(cell, x, state)
     m = J.shape[-1]
@@ -233,7 +233,7 @@ def cosine_to_full(
     Returns:
         The cosine of the angle between truncated and full gradient for each window: 1 is the same direction.
 
-    Taught in chapter 04.
+    Taught in chapter 05.
     """
     check_tensor("x", x, "B T P", P=cell.input_size)
     T = x.shape[1]

@@ -1,93 +1,126 @@
 """Pictures of networks, drawn by code: feedforward, unrolled in time, and the five wirings of the lecture.
 
-A box is a vector, an arrow a weight matrix. Inputs stand below, hidden states in the middle row, outputs above.
+A box is a vector, an arrow a weight matrix. Inputs stand below, hidden states in the middle, outputs above. Everything,
+letters too, is drawn in the picture's own units, so that a small picture is a large one made smaller.
 """
 
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.patches import FancyBboxPatch, PathPatch, Polygon
+from matplotlib.textpath import TextPath
+from matplotlib.transforms import Affine2D
 
 from unrolled._check import check_choice
 from unrolled.style import colour
 
-__all__ = ["WIRINGS", "feedforward", "unrolled", "wiring"]
+__all__ = ["WIRINGS", "feedforward", "unrolled", "wiring", "wirings"]
 
-WIRINGS = ("one to one", "one to many", "many to one", "many to many", "both directions", "encoder-decoder")
+WIRINGS = ("one to one", "one to many", "many to one", "many to many", "encoder-decoder", "both directions")
 
-_SIZE = 0.62  # of a box; boxes stand 1.3 apart along time and 1.25 apart from row to row
-_ALONG, _UP = 1.3, 1.25
+_SIZE = 0.62  # of a box
+_ALONG, _UP = 1.3, 1.25  # from box to box, along time and from row to row
+_GAP = 0.07  # between a box and an arrow
+_EDGE = _SIZE / 2 + 0.12  # from the centre of an outermost box to the picture's border
+_ASIDE = 0.3  # of the two states of one time, where there are two
+
+Point = tuple[float, float]
 
 
-def _canvas(ax: Axes | None, width: float, height: float, title: str) -> Axes:
-    """Axes without frame whose units are equal; `width` and `height` in the drawing's own units."""
+def _canvas(
+    ax: Axes | None, width: float, height: float, title: str, *, left: float = 0.0, right: float = 0.0
+) -> Axes:
+    """Axes without a frame, with equal units, for boxes centred from (-left, 0) to (width + right, height)."""
+    wide, high = left + width + right + 2 * _EDGE, height + 2 * _EDGE
     if ax is None:
-        ax = plt.subplots(
-            figsize=(min(7.2, 0.75 * width), 0.75 * height * min(1.0, 7.2 / (0.75 * width)) + 0.4)
-        )[1]
-    ax.set(xlim=(-0.75, width - 0.75), ylim=(-0.6, height - 0.6), aspect="equal")
+        inches = min(7.2 / wide, 0.75)  # to one unit
+        ax = plt.subplots(figsize=(max(3.2, wide * inches), high * inches + (0.4 if title else 0.05)))[1]
+    ax.set(xlim=(-left - _EDGE, width + right + _EDGE), ylim=(-_EDGE, height + _EDGE), aspect="equal")
     ax.axis("off")
-    if title:
-        ax.set_title(title)
+    ax.set_title(title)
     return ax
+
+
+def _write(ax: Axes, x: float, y: float, text: str, shade: str, size: float, align: str = "center") -> None:
+    """Text in the picture's units, `size` high; `align` says what of it stands at x."""
+    path = TextPath((0, 0), text, size=1.0)
+    box = path.get_extents()
+    low, high = (box.y0, box.y1) if text.startswith("$") else (0.0, 0.56)  # letters share a line
+    if align == "center":
+        x -= size * (box.x0 + box.x1) / 2
+    to = Affine2D().scale(size).translate(x, y - size * (low + high) / 2)
+    # Unsnapped: rounded to whole pixels, a thin letter would be one pixel wide here and two there.
+    ax.add_patch(PathPatch(path.transformed(to), facecolor=shade, lw=0, zorder=4, snap=False))
 
 
 def _box(ax: Axes, x: float, y: float, text: str, role: str, *, ghost: bool = False) -> None:
     """A vector: a rounded box in the colour of its role, centred at (x, y); a ghost is only outlined."""
-    shade = colour(role)
+    shade, paper = colour(role), colour("paper")
     ax.add_patch(
         FancyBboxPatch(
-            (x - _SIZE / 2, y - _SIZE / 2), _SIZE, _SIZE, boxstyle="round,pad=0,rounding_size=0.12",
-            facecolor=colour("paper") if ghost else shade, edgecolor=shade, lw=1.4, ls="--" if ghost else "-", zorder=2,
+            (x - _SIZE / 2, y - _SIZE / 2), _SIZE, _SIZE, boxstyle="round,pad=0,rounding_size=0.13",
+            facecolor=paper if ghost else shade, edgecolor=shade, lw=1.2, ls=(0, (3, 2)) if ghost else "-", zorder=3,
         )
     )  # fmt: skip
-    ax.text(
-        x, y, text, ha="center", va="center", color=shade if ghost else colour("paper"), fontsize=11, zorder=3
-    )
+    room = 0.8 * _SIZE / max(0.3, 0.3 * 0.62 * (1 if "$" in text else len(text)))
+    _write(ax, x, y, text, shade if ghost else paper, 0.3 * min(1.0, room))
 
 
-def _arrow(
-    ax: Axes,
-    a: tuple[float, float],
-    b: tuple[float, float],
-    label: str = "",
-    *,
-    role: str = "muted",
-    bend: float = 0.0,
-) -> None:
-    """A weight matrix: an arrow from the box at `a` to the box at `b`, with its name beside it."""
-    ax.add_patch(
-        FancyArrowPatch(
-            a, b, arrowstyle="-|>", mutation_scale=11, shrinkA=15, shrinkB=15, lw=1.4, color=colour(role),
-            connectionstyle=f"arc3,rad={bend}", zorder=1,
-        )
-    )  # fmt: skip
+def _arrow(ax: Axes, start: Point, end: Point, label: str = "") -> None:
+    """A weight matrix: a straight arrow between two points, with its name beside it."""
+    a, b = np.array(start), np.array(end)
+    along = (b - a) / np.linalg.norm(b - a)
+    across = np.array([-along[1], along[0]])
+    neck = b - 0.17 * along
+    shade = colour("muted")
+    # First a paler, wider line: a margin where two arrows cross.
+    for width, paint, order in ((5.0, colour("paper"), 1.0), (1.3, shade, 1.5)):
+        ax.plot(*zip(a, neck, strict=True), color=paint, lw=width, solid_capstyle="butt", zorder=order)
+    ax.add_patch(Polygon([b, neck + 0.085 * across, neck - 0.085 * across], color=shade, lw=0, zorder=2))
     if label:
-        upright = abs(b[0] - a[0]) < 1e-9
-        x, y = (a[0] + b[0]) / 2, (a[1] + b[1]) / 2
-        ax.text(
-            x + (0.1 if upright else 0), y + (0 if upright else 0.12), label,
-            ha="left" if upright else "center", va="center" if upright else "bottom", color=colour("muted"), fontsize=9,
+        x, y = (a + b) / 2
+        upright = abs(along[0]) < 1e-9
+        _write(
+            ax, x + (0.1 if upright else -0.05), y + (0.0 if upright else 0.22), label, shade, 0.2,
+            "left" if upright else "center",
         )  # fmt: skip
 
 
+def _up(ax: Axes, x: float, y: float, to: float, label: str = "") -> None:
+    """An arrow upwards at x, from the box at height y to the box at height `to`."""
+    _arrow(ax, (x, y + _SIZE / 2 + _GAP), (x, to - _SIZE / 2 - _GAP), label)
+
+
+def _over(ax: Axes, x: float, to: float, y: float, label: str = "") -> None:
+    """An arrow along time at height y, from the box at x to the box at `to`, which may stand to its left."""
+    edge = (_SIZE / 2 + _GAP) * (1 if to > x else -1)
+    _arrow(ax, (x + edge, y), (to - edge, y), label)
+
+
 def feedforward(*, heads: Sequence[str] = ("$y$",), title: str = "", ax: Axes | None = None) -> Axes:
-    """One input, one hidden layer, one or more independent outputs.
+    """One input, one hidden layer, one or more outputs that do not see one another.
 
     Args:
         heads: the names of the outputs.
         title: the figure's message.
+
+    Raises:
+        ValueError: no heads.
     """
-    width = max(1, len(heads))
-    ax = _canvas(ax, 1.5 + _ALONG * (width - 1), 3 * _UP, title)
-    middle = _ALONG * (width - 1) / 2
-    _box(ax, middle, 0, "$x$", "input")
-    _box(ax, middle, _UP, "$h$", "hidden")
-    _arrow(ax, (middle, 0), (middle, _UP))
+    if not heads:
+        raise ValueError("heads: expected at least one name, got none")
+    width = _ALONG * (len(heads) - 1)
+    ax = _canvas(ax, width, 2 * _UP, title)
+    _box(ax, width / 2, 0, "$x$", "input")
+    _box(ax, width / 2, _UP, "$h$", "hidden")
+    _up(ax, width / 2, 0, _UP)
     for i, head in enumerate(heads):
-        _box(ax, i * _ALONG, 2 * _UP, head, "output")
-        _arrow(ax, (middle, _UP), (i * _ALONG, 2 * _UP))
+        x = i * _ALONG
+        _box(ax, x, 2 * _UP, head, "output")
+        edge = _SIZE / 2 + _GAP
+        _arrow(ax, (width / 2 + 0.3 * (x - width / 2), _UP + edge), (x, 2 * _UP - edge))
     return ax
 
 
@@ -114,38 +147,42 @@ def unrolled(
         title: the figure's message.
 
     Raises:
-        ValueError: inputs and outputs of different lengths.
+        ValueError: inputs, outputs or hidden of different lengths; no steps.
     """
     T = len(inputs)
-    if len(outputs) != T:
-        raise ValueError(f"outputs: expected {T} entries, one for each of the inputs, got {len(outputs)}")
-    rows = 4 if reverse else 3
-    first = 1 if start is not None else 0
-    ax = _canvas(ax, 1.5 + _ALONG * (T + first - 1), rows * _UP, title)
-    names = hidden if hidden is not None else [f"$h_{{{t}}}$" for t in range(1, T + 1)]
-    top = (rows - 1) * _UP
+    if T == 0:
+        raise ValueError("inputs: expected at least one step, got none")
+    names = [f"$h_{{{t}}}$" for t in range(1, T + 1)] if hidden is None else hidden
+    for name, given in (("outputs", outputs), ("hidden", names)):
+        if len(given) != T:
+            raise ValueError(f"{name}: expected {T} entries, one for each of the inputs, got {len(given)}")
+    along = _ALONG + (0.25 if reverse else 0.0)
+    aside = _ASIDE if reverse else 0.0  # two states of one time stand apart, so that arrows are straight
+    first, top = along * (start is not None), (3 if reverse else 2) * _UP
+    ax = _canvas(ax, first + along * (T - 1), top, title, left=aside, right=max(aside, 0.22 * weights))
+    W_xh, W_hh, W_hy = ("$W_{xh}$", "$W_{hh}$", "$W_{hy}$") if weights else ("", "", "")
     if start is not None:
-        _box(ax, 0, _UP, start, "hidden", ghost=True)
-        _arrow(ax, (0, _UP), (_ALONG, _UP), "$W_{hh}$" if weights else "")
+        _box(ax, -aside, _UP, start, "hidden", ghost=True)
+        _over(ax, -aside, first - aside, _UP, W_hh)
     for t in range(T):
-        x = (t + first) * _ALONG
-        _box(ax, x, _UP, names[t], "hidden")
+        x = first + along * t
         if t:
-            _arrow(ax, (x - _ALONG, _UP), (x, _UP), "$W_{hh}$" if weights else "")
+            _over(ax, x - along - aside, x - aside, _UP, W_hh)
+            if reverse:
+                _over(ax, x + aside, x - along + aside, 2 * _UP)
         if inputs[t] is not None:
             _box(ax, x, 0, str(inputs[t]), "input")
-            _arrow(ax, (x, 0), (x, _UP), "$W_{xh}$" if weights else "")
+            _up(ax, x - 0.8 * aside, 0, _UP, W_xh)
             if reverse:
-                _arrow(ax, (x, 0), (x, 2 * _UP), bend=0.42)
-        if reverse:
-            _box(ax, x, 2 * _UP, f"$h'_{{{t + 1}}}$", "hidden")
-            if t:
-                _arrow(ax, (x, 2 * _UP), (x - _ALONG, 2 * _UP))
+                _up(ax, x + 0.8 * aside, 0, 2 * _UP)
         if outputs[t] is not None:
             _box(ax, x, top, str(outputs[t]), "output")
-            _arrow(ax, (x, top - _UP), (x, top), "$W_{hy}$" if weights else "")
+            _up(ax, x - 0.8 * aside, _UP, top, W_hy)
             if reverse:
-                _arrow(ax, (x, _UP), (x, top), bend=-0.42)
+                _up(ax, x + 0.8 * aside, 2 * _UP, top)
+        _box(ax, x - aside, _UP, names[t], "hidden")
+        if reverse:
+            _box(ax, x + aside, 2 * _UP, f"$h'_{{{t + 1}}}$", "hidden")
     return ax
 
 
@@ -164,20 +201,48 @@ def wiring(name: str, *, title: str | None = None, ax: Axes | None = None) -> Ax
     check_choice("name", name, WIRINGS)
     title = name if title is None else title
 
-    def times(symbol: str, steps: Sequence[int], T: int) -> list[str | None]:
-        return [f"${symbol}_{{{t}}}$" if t in steps else None for t in range(1, T + 1)]
+    def times(symbol: str, steps: Sequence[int]) -> list[str | None]:
+        return [f"${symbol}_{{{t}}}$" if t in steps else None for t in (1, 2, 3)]
 
-    every = (1, 2, 3)
+    every, silent = (1, 2, 3), [None, None, None]
     if name == "one to one":
         return feedforward(title=title, ax=ax)
     if name == "encoder-decoder":
         return unrolled(
-            [*times("x", every, 3), *[None] * 3], [*[None] * 3, *times("y", every, 3)],
+            [*times("x", every), *silent], [*silent, *times("y", every)], start=None, weights=False, title=title, ax=ax,
             hidden=["$h_1$", "$h_2$", "$h_3$", "$s_1$", "$s_2$", "$s_3$"],
-            start=None, weights=False, title=title, ax=ax,
         )  # fmt: skip
-    inputs = times("x", (1,) if name == "one to many" else every, 3)
-    outputs = times("y", (3,) if name == "many to one" else every, 3)
-    return unrolled(
-        inputs, outputs, start=None, weights=False, reverse=name == "both directions", title=title, ax=ax
-    )
+    inputs = times("x", (1,) if name == "one to many" else every)
+    outputs = times("y", (3,) if name == "many to one" else every)
+    both = name == "both directions"
+    return unrolled(inputs, outputs, start=None, weights=False, reverse=both, title=title, ax=ax)
+
+
+def wirings(*, title: str = "") -> list[Axes]:
+    """The five wirings of the lecture in two rows and at one scale: five Axes of one new figure.
+
+    Args:
+        title: the figure's message.
+
+    Taught in chapter 01.
+    """
+    first = (("one to one", 1), ("one to many", 3), ("many to one", 3))
+    rows = (first, (("many to many", 3), ("encoder-decoder", 6)))
+    gap, head, tall = 0.95, 0.62, 2 * _UP + 2 * _EDGE  # in the pictures' own units
+    wide = [[_ALONG * (steps - 1) + 2 * _EDGE for _, steps in row] for row in rows]
+    across = max(sum(row) + gap * (len(row) - 1) for row in wide)
+    down = 2 * (head + tall) + 0.3 + (0.45 if title else 0.0)
+    figure = plt.figure(figsize=(7.2, 7.2 * down / across), layout="none")
+    drawn: list[Axes] = []
+    for i, (row, widths) in enumerate(zip(rows, wide, strict=True)):
+        bottom = (1 - i) * (head + tall + 0.3)
+        left, between = 0.0, (across - sum(widths)) / (len(row) - 1)
+        for (name, _), width in zip(row, widths, strict=True):
+            place = (left / across, bottom / down, width / across, tall / down)
+            ax = wiring(name, title="", ax=figure.add_axes(place))
+            ax.text(-_SIZE / 2, 2 * _UP + _EDGE + 0.12, name, weight="bold", va="bottom")
+            drawn.append(ax)
+            left += width + between
+    if title:
+        figure.suptitle(title, x=0.02, ha="left", weight="bold", size=11)
+    return drawn

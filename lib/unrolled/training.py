@@ -195,7 +195,7 @@ def train(
     Returns:
         The loss (nats per character) and the gradient's norm at each update.
 
-    Source: Williams and Peng (1990). Taught in chapters 02 and 04.
+    Source: Williams and Peng (1990). Taught in chapters 02 and 05.
     """
     config = config or Config()
 
