@@ -16,7 +16,7 @@ TO_COME = re.compile(r"to come, chapter 0[1-9]")
 
 
 def rows(text: str) -> dict[int, list[str]]:
-    """The numbered rows of the page: lecture, made precise, where taught, library, tests."""
+    """The numbered rows: lecture, made precise, where taught, library, tests (each test's name as a phrase)."""
     return {int(number): [cell.strip() for cell in rest.split(" | ")] for number, rest in ROW.findall(text)}
 
 
@@ -57,8 +57,8 @@ def problems(cells: list[str]) -> list[str]:
         path = ROOT / target.removeprefix(blob)
         if not target.startswith(blob) or not path.is_file():
             found.append(f"no test file at {target}")
-        elif f"def {label.strip('`')}(" not in path.read_text(encoding="utf-8"):
-            found.append(f"no {label} in {path.name}")
+        elif f"def test_{label.replace(' ', '_')}(" not in path.read_text(encoding="utf-8"):
+            found.append(f"no test {label!r} in {path.name}")
     return found
 
 
@@ -95,13 +95,17 @@ GOOD = [
         (2, "", "no chapter link"),
         (3, "[`rnn_leap`](library.md#unrolled.cells.rnn_leap)", "no cells.rnn_leap in the library"),
         (3, "[`other`](library.md#unrolled.cells.rnn_step)", "expected"),
-        (4, "[`test_x`]({blob}tests/test_nothing.py)", "no test file"),
-        (4, "[`test_nothing`]({blob}tests/test_cells.py)", "no `test_nothing` in test_cells.py"),
+        (4, "[x]({blob}tests/test_nothing.py)", "no test file"),
+        (
+            4,
+            "[there is no such law]({blob}tests/test_cells.py)",
+            "no test 'there is no such law' in test_cells.py",
+        ),
     ],
 )
 def test_a_broken_row_is_found(cell, spoiled, message):
     blob = f"{rehost.configured(ROOT).url}/blob/main/"
-    cells = [*GOOD[:4], f"[`test_step_needs_no_module`]({blob}tests/test_cells.py)"]
+    cells = [*GOOD[:4], f"[step needs no module]({blob}tests/test_cells.py)"]
     assert problems(cells) == []
     cells[cell] = spoiled.format(blob=blob)
     assert any(message in problem for problem in problems(cells))
