@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("UNROLLED_PROGRESS", "0")
-os.environ.setdefault("MPLBACKEND", "agg")
+
+import matplotlib
+
+matplotlib.use("agg")  # here and not in the environment, which the notebooks' kernels would inherit
 
 from jaxtyping import config, install_import_hook
 

@@ -3,6 +3,7 @@
 import math
 import re
 
+import numpy as np
 import pytest
 import torch
 
@@ -99,6 +100,11 @@ CASES = {
         lambda: RNNCell(True, 4),
         TypeError,
         "input_size: expected a whole number of at least 1, got bool True",
+    ),
+    "a tensor for a count": (
+        lambda: RNN(3, torch.tensor(1.5)),
+        TypeError,
+        "hidden_size: expected a whole number of at least 1, got",
     ),
     "nonlinearity": (
         lambda: RNNCell(3, 4, nonlinearity="sigmoid"),
@@ -260,3 +266,7 @@ def test_error_names_argument_what_came_and_what_was_expected(case):
     call, kind, message = CASES[case]
     with pytest.raises(kind, match=re.escape(message)):
         call()
+
+
+def test_numpys_whole_numbers_are_welcome():
+    assert RNN(np.int64(3), np.int32(4)).hidden_size == 4

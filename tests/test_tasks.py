@@ -14,7 +14,15 @@ def _generator(seed=0):
 
 
 @pytest.mark.parametrize(
-    "task", [tasks.captions, tasks.moving_dot, tasks.neighbours, tasks.reversal, tasks.shapes_in_images]
+    "task",
+    [
+        tasks.captions,
+        tasks.moving_dot,
+        tasks.neighbours,
+        tasks.reversal,
+        tasks.shapes_in_images,
+        lambda how_many, generator: tasks.delayed_recall(how_many, 6, generator),
+    ],
 )
 def test_same_seed_same_examples_and_another_seed_others(task):
     a, b, c = (
@@ -64,3 +72,22 @@ def test_shapes_stand_where_they_are_said_to_stand():
         assert (float(image[row, column]) < 0.5) == bool(k)  # a square is hollow, a plus is not
         assert float(image[row - 1, column]) > 0.5 and float(image[row, column + 1]) > 0.5
         assert (float(image[row - 1, column - 1]) > 0.5) == bool(k)
+
+
+def test_delayed_recall_asks_for_the_symbol_a_lag_before():
+    lag = 5
+    x, y = tasks.delayed_recall(400, lag, _generator())
+    assert x.shape == (400, lag + 1) and torch.equal(x[:, -1 - lag], y)
+    # Symbols stand at the first time only, the question at the last only, and only distractors between.
+    assert set(y.tolist()) == set(range(tasks.RECALL_SYMBOLS))
+    assert set(x[:, 1:-1].flatten().tolist()) == set(range(tasks.RECALL_SYMBOLS, tasks.RECALL_INPUTS - 1))
+    assert set(x[:, -1].tolist()) == {tasks.RECALL_INPUTS - 1}
+    counts = torch.bincount(y, minlength=tasks.RECALL_SYMBOLS)
+    assert counts.min() > 60  # of 100 expected: guessing stays at one in RECALL_SYMBOLS
+    assert tasks.delayed_recall(3, 1, _generator()).x.shape == (3, 2)  # no distractor at all
+
+
+@pytest.mark.parametrize("lag", [0, -1, 2.0])
+def test_delayed_recall_names_a_bad_lag(lag):
+    with pytest.raises((TypeError, ValueError), match=r"lag|Type-check"):
+        tasks.delayed_recall(4, lag)

@@ -1,5 +1,6 @@
 """Errors that name the argument, what came and what was expected. Every public function uses these."""
 
+import operator
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -68,11 +69,15 @@ def _check_dims(name: str, value: Tensor, dims: str, sizes: dict[str, int]) -> N
 
 def check_count(name: str, value: Any, least: int = 1) -> int:
     """Return `value` if it is a whole number of at least `least`, else raise."""
-    if isinstance(value, bool) or not isinstance(value, int):
+    try:
+        number = operator.index(value)  # numpy's integers are whole numbers too
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool):
         raise TypeError(f"{name}: expected a whole number of at least {least}, got {_came(value)}")
-    if value < least:
-        raise ValueError(f"{name}: expected a whole number of at least {least}, got {value}")
-    return value
+    if number < least:
+        raise ValueError(f"{name}: expected a whole number of at least {least}, got {number}")
+    return number
 
 
 def check_choice(name: str, value: Any, choices: Sequence[str] | Iterable[str]) -> str:

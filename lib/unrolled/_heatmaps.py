@@ -14,21 +14,39 @@ __all__ = ["Numbers", "distributions", "matrix", "new_axes", "states"]
 
 Numbers = Any  # anything numpy turns into an array of numbers
 
+_NEGATIVE = "#3d465c"
+_FEW_UNITS, _FEW_TIMES = 10, 12  # up to so many, a heat map has room for its numbers
+
 
 def new_axes(ax: Axes | None, width: float = 7.2, height: float = 3.4) -> Axes:
     """The axes given, or those of a new figure of this size in inches."""
     return ax if ax is not None else plt.subplots(figsize=(width, height))[1]
 
 
-def _diverging(name: str = "hidden") -> LinearSegmentedColormap:
-    """From the output's colour at -1 through paper at 0 to the colour of `name` at +1."""
-    return LinearSegmentedColormap.from_list(
-        f"unrolled-{name}", [colour("output"), colour("paper"), colour(name)]
-    )
+def _diverging(name: str) -> LinearSegmentedColormap:
+    """From slate at -1 through paper at 0 to the colour of `name` at +1: a sign is no thing, so it has no hue."""
+    return LinearSegmentedColormap.from_list(f"unrolled-{name}", [_NEGATIVE, colour("paper"), colour(name)])
 
 
 def _sequential(name: str) -> LinearSegmentedColormap:
     return LinearSegmentedColormap.from_list(f"unrolled-{name}-only", [colour("paper"), colour(name)])
+
+
+def _cells(ax: Axes, columns: int, rows: int) -> None:
+    """Paper between the cells of a heat map, and no frame."""
+    ax.grid(False)
+    ax.set_xticks(np.arange(0.5, columns - 1), minor=True)
+    ax.set_yticks(np.arange(0.5, rows - 1), minor=True)
+    ax.grid(which="minor", color=colour("paper"), lw=2)
+    ax.tick_params(which="both", length=0)
+    ax.spines[:].set_visible(False)
+
+
+def _number(ax: Axes, column: int, row: int, text: str, *, on_dark: bool = False) -> None:
+    """A cell's number, with a true minus sign."""
+    shade = colour("paper" if on_dark else "ink")
+    text = text.replace("-", "\N{MINUS SIGN}")
+    ax.text(column, row, text, ha="center", va="center", fontsize=9, color=shade)
 
 
 def states(
@@ -42,6 +60,8 @@ def states(
     ax: Axes | None = None,
 ) -> Axes:
     """A heat map of states: a column for each time, a row for each unit.
+
+    Few enough cells carry their numbers; more have a colour bar.
 
     Args:
         h: (T, m), from -limit to limit.
@@ -57,20 +77,21 @@ def states(
     image = ax.imshow(values.T, cmap=_diverging(role), vmin=-limit, vmax=limit, aspect="auto")
     ax.set(xlabel="time t" if below is None else "read at time t", ylabel="unit", title=title)
     ax.set_xticks(range(T), below if below is not None else [str(t) for t in range(1, T + 1)])
-    ax.set_yticks(range(m) if m <= 10 else range(0, m, 5))
-    ax.grid(False)
-    ax.set_xticks(np.arange(-0.5, T), minor=True)
-    ax.grid(which="minor", axis="x", color=colour("paper"), lw=2)
-    ax.tick_params(which="both", length=0)
-    ax.spines[:].set_visible(False)
+    rows = range(m) if m <= _FEW_UNITS else range(4, m, 5)
+    ax.set_yticks(rows, [str(row + 1) for row in rows])  # units count from 1, as times do
+    _cells(ax, T, m)
     if above is not None:
         top = ax.secondary_xaxis("top")
         top.set_xticks(range(T), above)
         top.tick_params(length=0, labelcolor=colour("output"))
         top.spines[:].set_visible(False)
     ax.tick_params(axis="x", labelcolor=colour("input") if below is not None else colour("ink"))
-    bar = ax.figure.colorbar(image, ax=ax, ticks=[-limit, 0, limit], shrink=0.9, pad=0.03)
-    bar.outline.set_visible(False)
+    if m <= _FEW_UNITS and T <= _FEW_TIMES:
+        for (t, unit), value in np.ndenumerate(values):
+            _number(ax, t, unit, f"{value:.2f}", on_dark=bool(abs(value) > 0.6 * limit))
+    else:
+        bar = ax.figure.colorbar(image, ax=ax, ticks=[-limit, 0, limit], shrink=0.9, pad=0.03)
+        bar.outline.set_visible(False)
     return ax
 
 
@@ -91,20 +112,18 @@ def matrix(
         rows: names of the rows.
         columns: names of the columns.
         fmt: how a number is written.
-        role: whose colour tints positive numbers; negative ones take the output's.
+        role: whose colour tints positive numbers; negative ones are slate.
         title: the figure's message.
     """
     values = np.asarray(M, dtype=float)
     ax = new_axes(ax, 1.2 + 0.7 * values.shape[1], 0.9 + 0.45 * values.shape[0])
     limit = float(np.abs(values).max()) or 1.0
-    ax.imshow(values, cmap=_diverging(role), vmin=-1.6 * limit, vmax=1.6 * limit, aspect="auto")
+    ax.imshow(values, cmap=_diverging(role), vmin=-2 * limit, vmax=2 * limit, aspect="auto")
     for (i, j), value in np.ndenumerate(values):
-        ax.text(j, i, fmt.format(value), ha="center", va="center", fontsize=9)
+        _number(ax, j, i, fmt.format(value))
     ax.set_xticks(range(values.shape[1]), columns if columns is not None else [""] * values.shape[1])
     ax.set_yticks(range(values.shape[0]), rows if rows is not None else [""] * values.shape[0])
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
-    ax.grid(False)
+    _cells(ax, values.shape[1], values.shape[0])
     ax.set_title(title)
     return ax
 
@@ -128,16 +147,14 @@ def distributions(
     values = np.asarray(p, dtype=float)
     T, V = values.shape
     ax = new_axes(ax, min(7.2, 1.6 + 0.7 * T), min(6.0, 1.2 + 0.4 * V))
-    ax.imshow(values.T, cmap=_sequential("output"), vmin=0, vmax=1.3, aspect="auto")
+    ax.imshow(values.T, cmap=_sequential("output"), vmin=0, vmax=1, aspect="auto")
     for (t, v), value in np.ndenumerate(values):
         if value >= 0.005:
-            ax.text(t, v, f"{value:.0%}", ha="center", va="center", fontsize=9)
+            _number(ax, t, v, f"{value:.0%}", on_dark=bool(value > 0.6))
     ax.set_xticks(range(T), above if above is not None else [str(t) for t in range(1, T + 1)])
     ax.set_yticks(range(V), list(characters))
     ax.set(xlabel="read" if above is not None else "time t", ylabel="next character", title=title)
-    ax.tick_params(length=0)
+    _cells(ax, T, V)
     ax.tick_params(axis="x", labelcolor=colour("input"))
     ax.tick_params(axis="y", labelcolor=colour("output"))
-    ax.spines[:].set_visible(False)
-    ax.grid(False)
     return ax

@@ -115,8 +115,10 @@ class Readout(nn.Module):
         check_tensor("h", h, "... m", m=self.hidden_size)
         W_hy: Tensor = self.W_hy
         b_y: Tensor = self.b_y
-        if W_hy.dim() > 2 and h.dim() == 4:  # stacked seeds over whole sequences: (S, B, T, m)
-            W_hy, b_y = W_hy.unsqueeze(1), b_y.unsqueeze(1)
+        if (
+            W_hy.dim() > 2 and h.dim() == 4
+        ):  # stacked seeds over whole sequences, (S, B, T, m): one product a seed
+            return (h.flatten(1, 2) @ W_hy.mT + b_y).unflatten(1, h.shape[1:3])
         return h @ W_hy.mT + b_y
 
 

@@ -4,6 +4,7 @@ Colours come from `unrolled.style` by what a thing is; lines carry their names a
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -124,17 +125,20 @@ def _end_label(ax: Axes, x: Any, y: Any, text: str, shade: str, shift: float = 0
 
 
 def _spread(ax: Axes, ends: list[tuple[Any, Any, str, str]]) -> list[tuple[Any, Any, str, str, float]]:
-    """Move labels of nearby line ends apart: at least 12 points from one to the next."""
+    """Move the labels of nearby line ends apart, both ways alike, until 12 points lie from one to the next."""
     ax.figure.canvas.draw()
     points = 72 / ax.figure.dpi
     ordered = sorted(ends, key=lambda end: ax.transData.transform((end[0], end[1]))[1])
-    placed: list[tuple[Any, Any, str, str, float]] = []
-    last = -np.inf
-    for x, y, text, shade in ordered:
-        height = ax.transData.transform((x, y))[1] * points
-        last = max(height, last + 12)
-        placed.append((x, y, text, shade, last - height))
-    return placed
+    places = [ax.transData.transform((x, y)) * points for x, y, *_ in ordered]
+    heights = np.array([height for _, height in places])
+    moved, foot = heights.copy(), ax.transAxes.transform((0, 0))[1] * points + 6
+    for _ in range(50 * len(ordered)):
+        moved[:1] = np.maximum(moved[:1], foot)  # no label across the lower axis
+        for i, (one, other) in enumerate(pairwise(places)):
+            lack = 12 + 1e-6 - (moved[i + 1] - moved[i])
+            if lack > 0 and abs(one[0] - other[0]) < 40:  # labels that end elsewhere do not meet
+                moved[i], moved[i + 1] = moved[i] - lack / 2, moved[i + 1] + lack / 2
+    return [(*end, shift) for end, shift in zip(ordered, moved - heights, strict=True)]
 
 
 def scores(

@@ -244,5 +244,5 @@ def wirings(*, title: str = "") -> list[Axes]:
             drawn.append(ax)
             left += width + between
     if title:
-        figure.suptitle(title, x=0.02, ha="left", weight="bold", size=11)
+        figure.suptitle(title, x=0.12 / across, ha="left", weight="bold", size=11)
     return drawn

@@ -12,9 +12,12 @@ from unrolled._check import check_count
 
 __all__ = [
     "DIGIT_WORDS",
+    "RECALL_INPUTS",
+    "RECALL_SYMBOLS",
     "Examples",
     "ShapesInImages",
     "captions",
+    "delayed_recall",
     "moving_dot",
     "neighbours",
     "reversal",
@@ -96,9 +99,9 @@ def moving_dot(
 def neighbours(num_examples: int, num_steps: int = 12, generator: Generator = None) -> Examples:
     """Random bits; at each time say whether the bit before equals the bit after: many to many, equal lengths.
 
-    What came before is not enough: a model that reads forwards only can do no better than a coin, and one that reads
-    in both directions can be right every time. A 0
-    stands before the first bit and after the last.
+    A 0 stands before the first bit and after the last. What came before is not enough: before the last step a model
+    that reads forwards only can do no better than a coin. One that reads in both directions can be right every time
+    with two layers; with one, an output is a sum of what each direction says, and agreement is not a sum.
 
     Returns:
         x: (B, T, 1), bits. y: (B, T), 1 where the two neighbours agree.
@@ -119,3 +122,26 @@ def reversal(num_examples: int, length: int = 5, alphabet: int = 4, generator: G
     shape = check_count("num_examples", num_examples), check_count("length", length)
     letters = torch.randint(alphabet, shape, generator=generator)
     return Examples(letters, letters.flip(1))
+
+
+RECALL_SYMBOLS = 4  # what may have to be recalled: 0 to 3
+_DISTRACTORS = 4  # what is read in between: 4 to 7
+RECALL_INPUTS = RECALL_SYMBOLS + _DISTRACTORS + 1  # and the question at the end: 8
+
+
+def delayed_recall(num_examples: int, lag: int, generator: Generator = None) -> Examples:
+    """A symbol, then distractors, then a question: which symbol stood `lag` steps before? Many to one, known memory.
+
+    The symbol, one of `RECALL_SYMBOLS`, is read at the first time only; every time between has a random distractor,
+    which must not disturb what is kept; the last input asks. Guessing is right in one case of `RECALL_SYMBOLS`.
+
+    Returns:
+        x: (B, lag + 1), numbers of inputs, of `RECALL_INPUTS` kinds. y: (B,), x at the first time.
+
+    Source: after Hochreiter and Schmidhuber (1997). Used in chapter 05.
+    """
+    B, lag = check_count("num_examples", num_examples), check_count("lag", lag)
+    x = torch.randint(RECALL_SYMBOLS, RECALL_INPUTS - 1, (B, lag + 1), generator=generator)
+    x[:, 0] = torch.randint(RECALL_SYMBOLS, (B,), generator=generator)
+    x[:, -1] = RECALL_INPUTS - 1
+    return Examples(x, x[:, 0].clone())

@@ -1,0 +1,81 @@
+# Unrolled: every command of the project. `make` alone lists them.
+# Needs Python >= 3.11 with venv, make and git; everything else is installed into .venv.
+
+PYTHON ?= python3# the interpreter .venv is made from
+TORCH ?=# cpu: take PyTorch's CPU build (see README)
+CHAPTER ?=# make execute CHAPTER=03 re-runs that chapter alone
+REPO ?=# make rehost REPO=https://github.com/you/fork
+
+PY := .venv/bin/python
+PIP := $(PY) -m pip install --constraint constraints.txt
+# One thread: two on two busy cores are slower than one, and the number changes the last digits. The backend is
+# the one every notebook has: the tests' own choice must not reach the kernels they start.
+ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 UNROLLED_PROGRESS=0 PYTHONHASHSEED=0
+
+ifneq ($(filter-out cpu,$(TORCH)),)
+$(error TORCH: got "$(TORCH)", expected cpu or nothing)
+endif
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help book test check lab execute rehost format clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+book: .venv/.book ## build the site into _build/html, installing first (TORCH=cpu: PyTorch's CPU build)
+	@if grep -q 'github.com/your-account/' _config.yml; then \
+	  echo "Links and Colab buttons point at a placeholder; 'make rehost REPO=https://github.com/you/fork' sets yours."; fi
+	@rm -f _build/html/index.html
+	@echo "Building the site (under a minute)"
+	@.venv/bin/jupyter-book build . --all -W -n --keep-going
+	@test -f _build/html/index.html || { echo "The build ended without _build/html/index.html: read the warnings above."; exit 1; }
+	@echo "Open file://$(CURDIR)/_build/html/index.html"
+
+test: check book .venv/.test ## everything CI checks: check, book, unit tests, every notebook, the site in a browser
+	@$(PY) -m tools.notebooks copies _build/nbval
+	@echo "Tests: the library, every notebook under nbval, the built site (two at a time, some minutes)"
+	@$(ONE_THREAD) $(PY) -m pytest -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout=120 \
+	  --nbval-sanitize-with tests/nbval_sanitize.cfg tests _build/nbval
+
+check: .venv/.test ## ruff, types of the library, notebook rules: seconds
+	@echo "ruff: lint and format"
+	@$(PY) -m ruff check --quiet --output-format concise .
+	@$(PY) -m ruff format --check --output-format concise . || { echo "Not formatted as ruff would: run make format."; exit 1; }
+	@echo "mypy: types of lib/"
+	@$(PY) -m mypy
+	@$(PY) -m tools.notebooks check
+
+lab: .venv/.book ## open JupyterLab on the chapters
+	@$(PY) -m jupyterlab chapters
+
+execute: .venv/.book ## re-run notebooks in fresh kernels and store their outputs (CHAPTER=03: that one)
+	@$(ONE_THREAD) $(PY) -m tools.execute $(CHAPTER)
+
+rehost: ## point every link at a fork (REPO=https://github.com/you/fork; default: the clone's origin)
+	@$(PYTHON) -m tools.rehost $(if $(REPO),'$(REPO)')
+
+format: .venv/.test ## let ruff format code and notebooks and mend what it can
+	@$(PY) -m ruff format .
+	@$(PY) -m ruff check --fix .
+
+clean: ## remove what was built (.venv stays: rm -r .venv removes that too)
+	rm -rf _build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find lib tools tests chapters -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps: an install happens again only when what is asked for has changed.
+.venv/.book: pyproject.toml constraints.txt
+	@command -v "$(PYTHON)" >/dev/null || { echo "PYTHON: found no '$(PYTHON)'; expected a Python of at least 3.11. Name one: make book PYTHON=python3.12"; exit 1; }
+	@$(PY) -c '' 2>/dev/null || { "$(PYTHON)" tools/preflight.py && echo "Making .venv with $$($(PYTHON) --version)" && "$(PYTHON)" -m venv --clear .venv; }
+ifeq ($(TORCH),cpu)
+	@echo "Installing PyTorch's CPU build into .venv (about 200 MB)"
+	$(PIP) --index-url https://download.pytorch.org/whl/cpu torch
+endif
+	@echo "Installing the book's tools and the library into .venv (one to some minutes, PyTorch above all)"
+	$(PIP) --editable '.[book]'
+	@touch $@
+
+.venv/.test: .venv/.book
+	@echo "Installing the test tools into .venv"
+	$(PIP) --editable '.[test]'
+	@touch $@
