@@ -18,7 +18,7 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book test check lab execute rehost format clean
+.PHONY: help book test check lab execute bench results rehost format clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,12 @@ lab: .venv/.book ## open JupyterLab on the chapters
 
 execute: .venv/.book ## re-run notebooks in fresh kernels and store their outputs (CHAPTER=03: that one)
 	@$(ONE_THREAD) $(PY) -m tools.execute $(CHAPTER)
+
+bench: .venv/.book ## measure training steps side by side with torch.nn, print the tables, store them (minutes)
+	@$(PY) -m benchmarks.bptt
+
+results: .venv/.book ## rerun the long sweeps whose stored results the chapters draw (resumable; minutes)
+	@$(ONE_THREAD) $(PY) -m benchmarks.recall_by_window
 
 rehost: ## point every link at a fork (REPO=https://github.com/you/fork; default: the clone's origin)
 	@$(PYTHON) -m tools.rehost $(if $(REPO),'$(REPO)')

@@ -220,9 +220,16 @@ def test_recomputing_gives_the_same_gradients_and_keeps_less(recompute):
     again = _gradients(rnn_through_time, inputs, loss, recompute=recompute)
     for a, b in zip(again, plain, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
-    kept = _kept(lambda: rnn_through_time(**inputs)[1])
-    if recompute == 4:
-        assert _kept(lambda: rnn_through_time(**inputs, recompute=recompute)[1]) < 0.6 * kept
+
+
+def test_recomputing_keeps_what_stands_between_the_stretches_and_no_more():
+    inputs = _inputs(T=36, B=3, P=2, m=5)
+    whole = _kept(lambda: rnn_through_time(**inputs)[1])
+    kept = {k: _kept(lambda k=k: rnn_through_time(**inputs, recompute=k)[1]) for k in (1, 4, 12, 36)}
+    state = 3 * 5 * 8  # bytes of one
+    assert kept[36] < whole - 35 * state
+    for k in (1, 4, 12):
+        assert kept[k] == kept[36] + (36 // k - 1) * state
 
 
 def test_it_is_the_training_path_on_a_cpu():

@@ -16,7 +16,7 @@ CHAPTER = ROOT / "chapters" / "02-vanilla-update.ipynb"
 STEP = "state.h @ W_hh.mT"
 
 
-def _nbval(notebook, library):
+def _nbval(notebook, library, *options):
     """Run nbval as `make test` does, with a copy of the library first on the path; returns the cells that failed."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     environment |= execute.ENVIRONMENT
@@ -30,7 +30,7 @@ def _nbval(notebook, library):
         f"--nbval-sanitize-with={sanitize}",
     ]
     done = subprocess.run(
-        [*command, "-rA", str(notebook)],
+        [*command, "-rA", *options, str(notebook)],
         env=environment,
         cwd=notebook.parent,
         capture_output=True,
@@ -103,6 +103,26 @@ def test_a_transposed_weight_in_the_library_is_seen(tmp_path, library):
     cells.write_text(text.replace(STEP, STEP.removesuffix(".mT")), encoding="utf-8")
     copied = shutil.copy(CHAPTER, tmp_path / "chapter.ipynb")
     failed, done = _nbval(copied, library)
+    assert failed
+    assert "AssertionError" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        ("a sign", "delta_t.mul_(d_h_t)", "delta_t.mul_(-d_h_t)"),
+        ("a missing term", "(delta[0].mT @ h_0).addmm_(", "(0 * delta[0].mT @ h_0).addmm_("),
+        ("a transposed W_hh", "torch.addmm(own, delta_after, W_hh,", "torch.addmm(own, delta_after, W_hh.mT,"),
+    ],
+    ids=lambda spoil: spoil[0],
+)
+def test_a_spoiled_backward_pass_is_seen(spoil, tmp_path, library):
+    bptt = library / "unrolled" / "bptt.py"
+    text = bptt.read_text(encoding="utf-8")
+    assert text.count(spoil[1]) == 1, f"bptt.py: expected one {spoil[1]!r}"
+    bptt.write_text(text.replace(spoil[1], spoil[2]), encoding="utf-8")
+    copied = shutil.copy(ROOT / "chapters" / "03-backpropagation-through-time.ipynb", tmp_path / "chapter.ipynb")
+    failed, done = _nbval(copied, library, "-x")
     assert failed
     assert "AssertionError" in done.stdout
 

@@ -11,7 +11,6 @@ Dimensions, time first throughout this module:
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -150,7 +149,7 @@ def rnn_through_time(
     if kind != "meta" and torch.is_autocast_enabled(kind):
         dtype = torch.get_autocast_dtype(kind)
         x, h_0, *weights = (each.to(dtype) for each in (x, h_0, *weights))
-    apply = _without_autocast(kind)
+    apply = _RNNThroughTime.apply
     if recompute is None:
         return apply(x, h_0, *weights, nonlinearity)
     parts = []
@@ -158,10 +157,3 @@ def rnn_through_time(
         h, h_0 = checkpoint(apply, stretch, h_0, *weights, nonlinearity, use_reentrant=False)
         parts.append(h)
     return torch.cat(parts), h_0
-
-
-def _without_autocast(kind: str) -> Callable[..., Any]:
-    """The pass itself, with every product in the type of its inputs."""
-    if kind == "meta":
-        return _RNNThroughTime.apply
-    return torch.autocast(kind, enabled=False)(_RNNThroughTime.apply)
