@@ -112,7 +112,11 @@ def test_a_transposed_weight_in_the_library_is_seen(tmp_path, library):
     [
         ("a sign", "delta_t.mul_(d_h_t)", "delta_t.mul_(-d_h_t)"),
         ("a missing term", "(delta[0].mT @ h_0).addmm_(", "(0 * delta[0].mT @ h_0).addmm_("),
-        ("a transposed W_hh", "torch.addmm(own, delta_after, W_hh,", "torch.addmm(own, delta_after, W_hh.mT,"),
+        (
+            "a transposed W_hh",
+            "torch.addmm(own, delta_after, W_hh,",
+            "torch.addmm(own, delta_after, W_hh.mT,",
+        ),
     ],
     ids=lambda spoil: spoil[0],
 )
@@ -121,7 +125,9 @@ def test_a_spoiled_backward_pass_is_seen(spoil, tmp_path, library):
     text = bptt.read_text(encoding="utf-8")
     assert text.count(spoil[1]) == 1, f"bptt.py: expected one {spoil[1]!r}"
     bptt.write_text(text.replace(spoil[1], spoil[2]), encoding="utf-8")
-    copied = shutil.copy(ROOT / "chapters" / "03-backpropagation-through-time.ipynb", tmp_path / "chapter.ipynb")
+    copied = shutil.copy(
+        ROOT / "chapters" / "03-backpropagation-through-time.ipynb", tmp_path / "chapter.ipynb"
+    )
     failed, done = _nbval(copied, library, "-x")
     assert failed
     assert "AssertionError" in done.stdout
