@@ -3,7 +3,7 @@
 Each round runs the three one after another, so that whatever slows the machine slows all of them; the table gives
 medians of the rounds' ratios. Before anything is timed, outputs and gradients are shown to be equal.
 
-    python -m benchmarks.bptt            about three minutes; stores benchmarks/results/bptt.json
+    python -m benchmarks.bptt            about three minutes; stores its table as JSON
 """
 
 import math

@@ -9,7 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).parent / "results"
+# Inside the library, so that a chapter finds what it draws wherever the library is installed, on Colab too.
+FOLDER = Path(__file__).parents[1] / "lib/unrolled/data/results"
 
 
 def processor() -> str:

@@ -144,6 +144,7 @@ EXEMPT = {
     },
     "device": {"default_device": "a choice", "seed_everything": "a side effect"},
     "corpora": "text, and views of the caller's tensor",
+    "results": "stored numbers",
     "tasks": "data made on the CPU from a CPU generator",
     "plots": "figures",
     "schematics": "figures",

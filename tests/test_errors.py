@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from unrolled import corpora, schematics, style, tasks
+from unrolled import corpora, results, schematics, style, tasks
 from unrolled.cells import RNNCell, RNNState, detach
 from unrolled.device import stack_seeds
 from unrolled.language import CharacterModel, Readout, Vocabulary, generate, one_hot
@@ -249,6 +249,11 @@ CASES = {
         lambda: clip_gradient(ManyToOne(3, 4, 2), 1.0),
         ValueError,
         "model: expected gradients, got none",
+    ),
+    "stored result": (
+        lambda: results.stored_result("recall"),
+        ValueError,
+        "name: expected one of 'bptt', 'recall_by_window', got 'recall'",
     ),
     # drawing
     "wiring": (lambda: schematics.wiring("none to one"), ValueError, "name: expected one of 'one to one'"),

@@ -9,7 +9,7 @@ from conftest import ROOT
 LAYERS = (
     ("_check", "style"),
     ("_heatmaps",),
-    ("device", "cells", "tasks", "corpora", "plots", "schematics"),
+    ("device", "results", "cells", "tasks", "corpora", "plots", "schematics"),
     ("bptt",),
     ("unroll",),
     ("language",),
