@@ -262,6 +262,26 @@ CASES = {
         ValueError,
         "outputs: expected 1 entries, one for each of the inputs, got 0",
     ),
+    "hidden": (
+        lambda: schematics.unrolled(["h", "e"], ["e", "l"], hidden=["a"]),
+        ValueError,
+        "hidden: expected 2 entries, one for each of the inputs, got 1",
+    ),
+    "steps": (
+        lambda: schematics.unrolled([], []),
+        ValueError,
+        "inputs: expected at least one step, got none",
+    ),
+    "feedback": (
+        lambda: schematics.unrolled(["h"], ["e"], reverse=True, feedback=True),
+        ValueError,
+        "feedback: expected False with reverse, got True",
+    ),
+    "heads": (
+        lambda: schematics.feedforward(heads=()),
+        ValueError,
+        "heads: expected at least one name, got none",
+    ),
     "colour": (lambda: style.colour("beige"), KeyError, "name: expected one of input, hidden, output"),
 }
 

@@ -47,6 +47,7 @@ DRAWINGS = {
     "distributions": lambda ax: plots.distributions([[0.5, 0.5]], "ab", above=["h"], ax=ax),
     "feedforward": lambda ax: schematics.feedforward(heads=("mean", "variance"), ax=ax),
     "unrolled": lambda ax: schematics.unrolled(["h", None], [None, "l"], ax=ax),
+    "unrolled, fed back": lambda ax: schematics.unrolled(["x", None], ["a", "b"], feedback=True, ax=ax),
     **{name: lambda ax, name=name: schematics.wiring(name, ax=ax) for name in schematics.WIRINGS},
 }
 
@@ -60,6 +61,35 @@ def test_draws_on_the_axes_given_or_on_new_ones(name):
     fresh = DRAWINGS[name](None)
     assert fresh is not given
     fresh.figure.canvas.draw()
+
+
+def test_the_five_wirings_are_five_axes_of_one_new_figure():
+    given = plt.figure()
+    drawn = schematics.wirings(title="five shapes")
+    (figure,) = {ax.figure for ax in drawn}
+    assert figure is not given and figure.axes == drawn and figure.get_suptitle() == "five shapes"
+    assert [ax.texts[0].get_text() for ax in drawn] == [
+        "one to one",
+        "one to many",
+        "many to one",
+        "many to many, equal",
+        "many to many, unequal",
+    ]
+    assert all(ax.lines and ax.patches for ax in drawn)
+    figure.canvas.draw()
+
+
+def test_each_output_but_the_last_is_fed_to_the_next_state():
+    def dashed(**options):
+        ax = schematics.unrolled(["x", None, None, None], [None, "a", "b", "c"], **options)
+        return [line for line in ax.lines if line.get_linestyle() == "--"]
+
+    assert dashed() == []
+    arrows = dashed(feedback=True)
+    assert len(arrows) == 2  # from a and b: no step reads c
+    for arrow in arrows:
+        (x, fed_x), (y, fed_y) = arrow.get_data()
+        assert fed_x > x and fed_y < y  # one step later, one row lower
 
 
 def test_curves_are_the_numbers_given():

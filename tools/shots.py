@@ -82,8 +82,9 @@ def settle(page: Page) -> None:
 
 
 def html_pages(html: Path) -> list[str]:
-    """Every page of the built site, as paths below it."""
-    return sorted(p.relative_to(html).as_posix() for p in html.rglob("*.html") if "_static" not in p.parts)
+    """Every page of the built site but the redirect at its root, as paths below it."""
+    pages = (p.relative_to(html).as_posix() for p in html.rglob("*.html") if "_static" not in p.parts)
+    return sorted(page for page in pages if page != "index.html")
 
 
 def save_small(png: bytes, target: Path) -> None:

@@ -44,7 +44,7 @@ def toc(folder: Path, *names: str) -> Path:
 
 def test_map_links_what_is_written_and_says_what_is_to_come(tmp_path: Path) -> None:
     stops = chapter_map.stops(toc(tmp_path, "01-feedforward-vs-recurrent", "03-backpropagation", "notation"))
-    assert [s.number for s in stops] == ["01", "02", "03", "04", "05", "06"]
+    assert [s.number for s in stops] == [stop.number for stop in chapter_map.PLAN] and len(stops) == 7
     assert [s.href for s in stops if s.href] == [
         "chapters/01-feedforward-vs-recurrent.html",
         "chapters/03-backpropagation.html",
@@ -52,16 +52,16 @@ def test_map_links_what_is_written_and_says_what_is_to_come(tmp_path: Path) -> N
     for svg in (art.wide_map(stops), art.tall_map(stops)):
         tree = ElementTree.fromstring(f'<svg xmlns="http://www.w3.org/2000/svg">{svg}</svg>')
         assert [a.get("href") for a in tree.iter(f"{SVG}a")] == [s.href for s in stops if s.href]
-        assert svg.count(">to come</tspan>") == 4
+        assert svg.count(">to come</tspan>") == len(stops) - 2
         assert "02 The vanilla update" in (tree.find(f".//{SVG}desc").text or "").partition("To come")[2]
 
 
 def test_map_takes_a_chapter_outside_the_plan(tmp_path: Path) -> None:
-    last = chapter_map.stops(toc(tmp_path, "07-attention-and-after"))[-1]
+    last = chapter_map.stops(toc(tmp_path, "08-attention-and-after"))[-1]
     assert (last.number, last.title, last.href) == (
-        "07",
+        "08",
         ("Attention and after",),
-        "chapters/07-attention-and-after.html",
+        "chapters/08-attention-and-after.html",
     )
 
 
