@@ -1,5 +1,5 @@
 // Anything that scrolls sideways inside itself must be reachable with the keyboard; nothing else takes a tab stop.
-const SCROLLERS = "div.math, .pst-scrollable-table-container, pre, .cell_output > .output, dt.sig";
+const SCROLLERS = "div.math, .pst-scrollable-table-container, pre, .cell_output, .cell_output > .output, dt.sig";
 const boxes = [...document.querySelectorAll(SCROLLERS)];
 
 function mark(box) {
