@@ -10,7 +10,7 @@ import torch
 
 import unrolled
 from conftest import OneDevice
-from unrolled import bptt, cells, language, probe, training, wirings
+from unrolled import bptt, cells, gated, language, probe, training, wirings
 from unrolled import unroll as unroll_module
 from unrolled.device import default_device, seed_everything, stack_seeds
 
@@ -71,6 +71,15 @@ def _by_hand():
     bptt.rnn_through_time(inputs[0], None, *inputs[2:])
 
 
+def _gated():
+    for cell_type in (gated.LSTMCell, gated.GRUCell):
+        with torch.device("meta"):
+            cell = cell_type(P, m)
+        _trained(cell, _x(B, P))
+    gated.lstm_step(_x(B, P), gated.LSTMState(_x(B, m), _x(B, m)), _x(4 * m, P), _x(4 * m, m), _x(4 * m))
+    gated.gru_step(_x(B, P), gated.GRUState(_x(B, m)), _x(3 * m, P), _x(3 * m, m), _x(3 * m), _x(m))
+
+
 def _probes():
     with torch.device("meta"):
         cell = cells.RNNCell(P, m)
@@ -89,9 +98,11 @@ def _probes():
 
 def _both_directions():
     for both in (False, True):
-        for backend in ("loop", "hand"):
+        for network, backend in (("RNN", "loop"), ("RNN", "hand"), ("LSTM", "loop"), ("GRU", "loop")):
             with torch.device("meta"):
-                model = unroll_module.RNN(P, m, 2, bidirectional=both, backend=backend)
+                model = getattr(unroll_module, network)(
+                    P, m, 2, bidirectional=both, dropout=0.5, backend=backend
+                )
             _trained(model, _x(B, T, P))
 
 
@@ -111,6 +122,14 @@ CALLS = {
     **{f"probe.{name}": _probes for name in probe.__all__},
     "unroll.unroll": _unroll_both_ways,
     "unroll.RNN": _both_directions,
+    "unroll.LSTM": _both_directions,
+    "unroll.GRU": _both_directions,
+    "unroll.Recurrent": _both_directions,
+    "gated.lstm_step": _gated,
+    "gated.gru_step": _gated,
+    "gated.LSTMCell": _gated,
+    "gated.GRUCell": _gated,
+    "cells.Cell": _gated,
     "language.one_hot": lambda: language.one_hot(_ids(B, T), G),
     "language.Readout": lambda: _trained(_model(lambda: language.Readout(m, G)), _x(B, T, m)),
     "language.CharacterModel": _character_models,
@@ -132,6 +151,7 @@ CALLS = {
 # Public names with no tensor work of their own on the caller's device, and why.
 EXEMPT = {
     "cells": {"RNNState": "a tuple", "NONLINEARITIES": "a table", "DERIVATIVES": "a table"},
+    "gated": {"LSTMState": "a tuple", "GRUState": "a tuple", "GATES": "a table"},
     "unroll": {"BACKENDS": "a table"},
     "language": {"Vocabulary": "text", "generate": "text"},
     "wirings": {"FEEDS": "a table"},

@@ -10,9 +10,10 @@ import torch
 from unrolled import corpora, results, schematics, style, tasks
 from unrolled.cells import RNNCell, RNNState, detach
 from unrolled.device import stack_seeds
+from unrolled.gated import LSTMCell, LSTMState
 from unrolled.language import CharacterModel, Readout, Vocabulary, generate, one_hot
 from unrolled.training import Config, clip_gradient, fit
-from unrolled.unroll import RNN, unroll
+from unrolled.unroll import GRU, LSTM, RNN, unroll
 from unrolled.wirings import EncoderDecoder, ManyToOne, OneToMany, OneToOne
 
 pytestmark = pytest.mark.usefixtures("plain_errors")
@@ -124,22 +125,52 @@ CASES = {
     "linear to torch": (
         lambda: RNN(3, 4, nonlinearity="linear").to_torch(),
         ValueError,
-        "got a linear recurrence",
+        "self: torch has no linear recurrence",
     ),
     "seeds to torch": (
         lambda: stack_seeds(lambda: RNN(3, 4), [0, 1]).to_torch(),
         ValueError,
-        "got stacked seeds",
+        "self: torch runs one model at a time",
     ),
     "seeds on torch": (
         lambda: stack_seeds(lambda: RNN(3, 4, backend="torch"), [0, 1])(x),
         ValueError,
         "backend: torch runs one model at a time",
     ),
-    "torch's dropout": (
-        lambda: RNN.from_torch(torch.nn.RNN(3, 4, 2, dropout=0.5)),
+    "another network of torch's": (
+        lambda: RNN.from_torch(torch.nn.GRU(3, 4)),
+        TypeError,
+        "theirs: expected a torch.nn.RNN without projection, got GRU(3, 4)",
+    ),
+    "torch's projection": (
+        lambda: LSTM.from_torch(torch.nn.LSTM(3, 4, proj_size=2)),
+        TypeError,
+        "theirs: expected a torch.nn.LSTM without projection",
+    ),
+    "dropout": (
+        lambda: RNN(3, 4, dropout=1.0),
         ValueError,
-        "theirs: expected a torch.nn.RNN with dropout 0, got dropout 0.5",
+        "dropout: expected a share from 0 to below 1, got 1.0",
+    ),
+    "an LSTM by hand": (
+        lambda: LSTM(3, 4, backend="hand"),
+        ValueError,
+        "backend: an LSTM has no hand-derived pass, got 'hand'",
+    ),
+    "a GRU by hand": (
+        lambda: GRU(3, 4, backend="hand"),
+        ValueError,
+        "backend: a GRU has no hand-derived pass",
+    ),
+    "an LSTM's state": (
+        lambda: LSTMCell(3, 4)(x[:, 0], RNNState(torch.zeros(2, 4))),
+        TypeError,
+        "state: expected LSTMState(h, C), got RNNState",
+    ),
+    "an LSTM's cell state": (
+        lambda: LSTMCell(3, 4)(x[:, 0], LSTMState(torch.zeros(2, 4), torch.zeros(2, 5))),
+        ValueError,
+        "state.C: expected shape (B=2, m=4), got shape (2, 5)",
     ),
     "no seeds": (
         lambda: stack_seeds(lambda: RNN(3, 4), []),

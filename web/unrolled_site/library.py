@@ -11,7 +11,7 @@ import unrolled
 PLACEHOLDER = "{{ modules }}"
 # The order in which the book meets them; a module that is not named here follows at the end.
 ORDER = (
-    "cells", "unroll", "language", "wirings", "tasks", "corpora", "training", "probe", "bptt",
+    "cells", "gated", "unroll", "language", "wirings", "tasks", "corpora", "training", "probe", "bptt",
     "plots", "schematics", "style", "device",
 )  # fmt: skip
 

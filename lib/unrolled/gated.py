@@ -1,0 +1,228 @@
+r"""Cells with gates: LSTM and GRU. A gate is a vector of numbers between 0 and 1 that another vector is multiplied by.
+
+The gates stand one after another in the rows of each weight matrix, in one order, that of torch.nn: i, f, g, o for the
+LSTM, where g is the candidate $\tilde C_t$; r, z, n for the GRU. Weights are (out, in), as in `unrolled.cells`.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from unrolled.cells import Cell
+
+__all__ = ["GATES", "GRUCell", "GRUState", "LSTMCell", "LSTMState", "gru_step", "lstm_step"]
+
+# The rows of an LSTM's weights, m for each: input gate, forget gate, candidate (C_tilde), output gate.
+GATES = ("i", "f", "g", "o")
+
+
+class LSTMState(NamedTuple):
+    """What an LSTM carries from step t-1 to step t: the hidden state and the cell state, (B, m) each."""
+
+    h: Tensor
+    C: Tensor
+
+
+class GRUState(NamedTuple):
+    """What a GRU carries from step t-1 to step t: the hidden state, (B, m)."""
+
+    h: Tensor
+
+
+def lstm_step(
+    x_t: Float[Tensor, "... B P"],
+    state: LSTMState,
+    W_x: Float[Tensor, "... gates P"],
+    W_h: Float[Tensor, "... gates m"],
+    b: Float[Tensor, "... gates"],
+) -> tuple[Float[Tensor, "... B m"], LSTMState]:
+    r"""One step of an LSTM: forget, write, then show.
+
+    $$i_t, f_t, o_t = \sigma(W x_t + W' h_{t-1} + b) \text{ each with weights of its own},
+    \qquad \tilde C_t = \tanh(W_C x_t + W'_C h_{t-1} + b_C),$$
+    $$C_t = f_t \odot C_{t-1} + i_t \odot \tilde C_t, \qquad h_t = o_t \odot \tanh(C_t).$$
+
+    Args:
+        x_t: inputs of one time, (B, P).
+        state: hidden state and cell state before the step, (B, m) each.
+        W_x: input weights of the four gates, (4m, P), in the order of `GATES`.
+        W_h: recurrent weights, (4m, m).
+        b: biases, (4m,); with a leading axis of seeds S on every weight, (S, 1, 4m).
+
+    Returns:
+        The new hidden state (B, m), and the new state.
+
+    Source: Hochreiter and Schmidhuber (1997); the forget gate: Gers et al. (2000). Taught in chapter 06; tested
+    against `torch.nn.LSTM`.
+    """
+    inside = _lstm(x_t, state, W_x, W_h, b)
+    return inside["h"], LSTMState(inside["h"], inside["C"])
+
+
+def _lstm(x_t: Tensor, state: LSTMState, W_x: Tensor, W_h: Tensor, b: Tensor) -> dict[str, Tensor]:
+    a_i, a_f, a_g, a_o = (x_t @ W_x.mT + state.h @ W_h.mT + b).chunk(4, dim=-1)  # (B, m) each
+    i_t = torch.sigmoid(a_i)  # how much of the candidate is written
+    f_t = torch.sigmoid(a_f)  # how much of the cell state stays
+    g_t = torch.tanh(a_g)  # the candidate, C_tilde
+    o_t = torch.sigmoid(a_o)  # how much of the cell state is shown
+    C_t = f_t * state.C + i_t * g_t
+    h_t = o_t * torch.tanh(C_t)
+    return {"i": i_t, "f": f_t, "g": g_t, "o": o_t, "C": C_t, "h": h_t}
+
+
+def gru_step(
+    x_t: Float[Tensor, "... B P"],
+    state: GRUState,
+    W_x: Float[Tensor, "... gates P"],
+    W_h: Float[Tensor, "... gates m"],
+    b: Float[Tensor, "... gates"],
+    b_n: Float[Tensor, "... m"],
+) -> tuple[Float[Tensor, "... B m"], GRUState]:
+    r"""One step of a GRU, in torch's variant: the candidate's recurrent part has a bias of its own.
+
+    $$r_t, z_t = \sigma(\ldots), \qquad n_t = \tanh(W_n x_t + b + r_t \odot (W'_n h_{t-1} + b_n)),
+    \qquad h_t = (1 - z_t) \odot n_t + z_t \odot h_{t-1}.$$
+
+    Args:
+        x_t: inputs of one time, (B, P).
+        state: the hidden state before the step, (B, m).
+        W_x: input weights of reset gate, update gate and candidate, (3m, P).
+        W_h: recurrent weights, (3m, m).
+        b: biases, (3m,); with a leading axis of seeds S on every weight, (S, 1, 3m).
+        b_n: the bias of the candidate's recurrent part, (m,).
+
+    Returns:
+        The new hidden state (B, m), and the new state.
+
+    Source: Cho et al. (2014), as torch.nn.GRU has it. Taught in chapter 06; tested against `torch.nn.GRU`.
+    """
+    inside = _gru(x_t, state, W_x, W_h, b, b_n)
+    return inside["h"], GRUState(inside["h"])
+
+
+def _gru(x_t: Tensor, state: GRUState, W_x: Tensor, W_h: Tensor, b: Tensor, b_n: Tensor) -> dict[str, Tensor]:
+    x_r, x_z, x_n = (x_t @ W_x.mT + b).chunk(3, dim=-1)  # (B, m) each
+    h_r, h_z, h_n = (state.h @ W_h.mT).chunk(3, dim=-1)
+    r_t = torch.sigmoid(x_r + h_r)  # how much of the old state the candidate sees
+    z_t = torch.sigmoid(x_z + h_z)  # how much of the old state stays
+    n_t = torch.tanh(x_n + r_t * (h_n + b_n))  # the candidate
+    return {"r": r_t, "z": z_t, "n": n_t, "h": (1 - z_t) * n_t + z_t * state.h}
+
+
+class LSTMCell(Cell):
+    r"""An LSTM cell: two states, three gates and a candidate. See `lstm_step`.
+
+    Weights start uniform on $\pm 1/\sqrt{m}$, torch's default, and the forget gate's bias gets `forget_bias` on top, so
+    that an untrained cell keeps most of what it holds: $\sigma(1) = 0.73$ a step, where $\sigma(0)$ would halve it.
+
+    Args:
+        input_size: P.
+        hidden_size: m, numbers in each of the two states.
+        forget_bias: what the forget gate's bias starts around; 0 is torch's own start.
+
+    Raises:
+        TypeError, ValueError: an argument or input of the wrong type, rank or size, by name.
+
+    Source: Hochreiter and Schmidhuber (1997), Gers et al. (2000). Taught in chapter 06; tested against `torch.nn.LSTM`.
+    """
+
+    State = LSTMState
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        forget_bias: float = 1.0,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(input_size, hidden_size)
+        P, m = self.input_size, self.hidden_size
+        self.forget_bias = float(forget_bias)
+        self.W_x = nn.Parameter(torch.empty(4 * m, P, device=device, dtype=dtype))
+        self.W_h = nn.Parameter(torch.empty(4 * m, m, device=device, dtype=dtype))
+        self.b = nn.Parameter(torch.empty(4 * m, device=device, dtype=dtype))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw every weight anew, then open the forget gate by `forget_bias`."""
+        super().reset_parameters()
+        with torch.no_grad():
+            self.b.chunk(4, dim=-1)[GATES.index("f")].add_(self.forget_bias)
+
+    def traced(self, x_t: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState, dict[str, Tensor]]:
+        """One step, and every gate and state it made: i, f, g (the candidate), o, C and h, each (B, m)."""
+        inside = _lstm(x_t, state, self.W_x, self.W_h, self.b)
+        return inside["h"], LSTMState(inside["h"], inside["C"]), inside
+
+    def to_torch_weights(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Weights as `torch.nn.LSTM` has them: our bias is the first of its two, the second is zero."""
+        return self.W_x, self.W_h, self.b, torch.zeros_like(self.b)
+
+    @torch.no_grad()
+    def load_torch_weights(self, W_ih: Tensor, W_hh: Tensor, *biases: Tensor) -> None:
+        """Copy weights of a `torch.nn.LSTM`; its two biases, if it has any, become their sum."""
+        self.W_x.copy_(W_ih)
+        self.W_h.copy_(W_hh)
+        self.b.copy_(sum(biases, torch.zeros_like(self.b)))
+
+
+class GRUCell(Cell):
+    r"""A GRU cell: one state, two gates and a candidate. See `gru_step`.
+
+    Weights start uniform on $\pm 1/\sqrt{m}$, torch's default.
+
+    Args:
+        input_size: P.
+        hidden_size: m.
+
+    Raises:
+        TypeError, ValueError: an argument or input of the wrong type, rank or size, by name.
+
+    Source: Cho et al. (2014). Taught in chapter 06; tested against `torch.nn.GRU`.
+    """
+
+    State = GRUState
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(input_size, hidden_size)
+        P, m = self.input_size, self.hidden_size
+        self.W_x = nn.Parameter(torch.empty(3 * m, P, device=device, dtype=dtype))
+        self.W_h = nn.Parameter(torch.empty(3 * m, m, device=device, dtype=dtype))
+        self.b = nn.Parameter(torch.empty(3 * m, device=device, dtype=dtype))
+        self.b_n = nn.Parameter(torch.empty(m, device=device, dtype=dtype))
+        self.reset_parameters()
+
+    def traced(self, x_t: Tensor, state: GRUState) -> tuple[Tensor, GRUState, dict[str, Tensor]]:
+        """One step, and every gate and state it made: r, z, n (the candidate) and h, each (B, m)."""
+        inside = _gru(x_t, state, self.W_x, self.W_h, self.b, self.b_n)
+        return inside["h"], GRUState(inside["h"]), inside
+
+    def to_torch_weights(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Weights as `torch.nn.GRU` has them: its second bias is zero but for the candidate's part."""
+        return (
+            self.W_x,
+            self.W_h,
+            self.b,
+            torch.cat([torch.zeros_like(self.b[: 2 * self.hidden_size]), self.b_n]),
+        )
+
+    @torch.no_grad()
+    def load_torch_weights(self, W_ih: Tensor, W_hh: Tensor, *biases: Tensor) -> None:
+        """Copy weights of a `torch.nn.GRU`; the gates' two biases, if there are any, become their sum."""
+        self.W_x.copy_(W_ih)
+        self.W_h.copy_(W_hh)
+        m = self.hidden_size
+        b_ih, b_hh = biases or (torch.zeros_like(self.b),) * 2
+        self.b.copy_(torch.cat([(b_ih + b_hh)[: 2 * m], b_ih[2 * m :]]))
+        self.b_n.copy_(b_hh[2 * m :])
