@@ -68,8 +68,8 @@ def _box(ax: Axes, x: float, y: float, text: str, role: str, *, ghost: bool = Fa
     _write(ax, x, y, text, shade if ghost else paper, 0.3 * min(1.0, room))
 
 
-def _arrow(ax: Axes, start: Point, end: Point, label: str = "") -> None:
-    """A weight matrix: a straight arrow between two points, with its name beside it."""
+def _arrow(ax: Axes, start: Point, end: Point, label: str = "", *, dashed: bool = False) -> None:
+    """A weight matrix: a straight arrow between two points, with its name beside it; dashed for what is fed back."""
     a, b = np.array(start), np.array(end)
     along = (b - a) / np.linalg.norm(b - a)
     across = np.array([-along[1], along[0]])
@@ -77,7 +77,10 @@ def _arrow(ax: Axes, start: Point, end: Point, label: str = "") -> None:
     shade = colour("muted")
     # First a paler, wider line: a margin where two arrows cross.
     for width, paint, order in ((5.0, colour("paper"), 1.0), (1.3, shade, 1.5)):
-        ax.plot(*zip(a, neck, strict=True), color=paint, lw=width, solid_capstyle="butt", zorder=order)
+        style = (0, (3, 2)) if dashed and paint == shade else "-"
+        ax.plot(
+            *zip(a, neck, strict=True), color=paint, lw=width, ls=style, solid_capstyle="butt", zorder=order
+        )
     ax.add_patch(Polygon([b, neck + 0.085 * across, neck - 0.085 * across], color=shade, lw=0, zorder=2))
     if label:
         x, y = (a + b) / 2
@@ -132,6 +135,7 @@ def unrolled(
     start: str | None = "$h_0$",
     weights: bool = True,
     reverse: bool = False,
+    feedback: bool = False,
     title: str = "",
     ax: Axes | None = None,
 ) -> Axes:
@@ -144,14 +148,17 @@ def unrolled(
         start: the name of the state before the first step; None draws none.
         weights: write W_xh, W_hh and W_hy at their arrows.
         reverse: add a second row of states that reads from the end.
+        feedback: add a dashed arrow from each output to the next state, which reads it.
         title: the figure's message.
 
     Raises:
-        ValueError: inputs, outputs or hidden of different lengths; no steps.
+        ValueError: inputs, outputs or hidden of different lengths; no steps; feedback and reverse at once.
     """
     T = len(inputs)
     if T == 0:
         raise ValueError("inputs: expected at least one step, got none")
+    if feedback and reverse:
+        raise ValueError("feedback: expected False with reverse, got True")
     names = [f"$h_{{{t}}}$" for t in range(1, T + 1)] if hidden is None else hidden
     for name, given in (("outputs", outputs), ("hidden", names)):
         if len(given) != T:
@@ -180,6 +187,9 @@ def unrolled(
             _up(ax, x - 0.8 * aside, _UP, top, W_hy)
             if reverse:
                 _up(ax, x + 0.8 * aside, 2 * _UP, top)
+            if feedback and t + 1 < T:
+                edge = _SIZE / 2 + _GAP
+                _arrow(ax, (x + edge, top - 0.1), (x + along - 0.2, _UP + edge), dashed=True)
         _box(ax, x - aside, _UP, names[t], "hidden")
         if reverse:
             _box(ax, x + aside, 2 * _UP, f"$h'_{{{t + 1}}}$", "hidden")
@@ -228,6 +238,7 @@ def wirings(*, title: str = "") -> list[Axes]:
     """
     first = (("one to one", 1), ("one to many", 3), ("many to one", 3))
     rows = (first, (("many to many", 3), ("encoder-decoder", 6)))
+    shapes = {"many to many": "many to many, equal", "encoder-decoder": "many to many, unequal"}
     gap, head, tall = 0.95, 0.62, 2 * _UP + 2 * _EDGE  # in the pictures' own units
     wide = [[_ALONG * (steps - 1) + 2 * _EDGE for _, steps in row] for row in rows]
     across = max(sum(row) + gap * (len(row) - 1) for row in wide)
@@ -240,7 +251,7 @@ def wirings(*, title: str = "") -> list[Axes]:
         for (name, _), width in zip(row, widths, strict=True):
             place = (left / across, bottom / down, width / across, tall / down)
             ax = wiring(name, title="", ax=figure.add_axes(place))
-            ax.text(-_SIZE / 2, 2 * _UP + _EDGE + 0.12, name, weight="bold", va="bottom")
+            ax.text(-_SIZE / 2, 2 * _UP + _EDGE + 0.12, shapes.get(name, name), weight="bold", va="bottom")
             drawn.append(ax)
             left += width + between
     if title:

@@ -9,7 +9,10 @@ from pathlib import Path
 from sphinx.application import Sphinx
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT / "tools"))  # the chapter map is drawn by tools/art.py
+sys.path += [
+    str(ROOT / "tools"),
+    str(ROOT),
+]  # tools/art.py draws the chapter map; benchmarks writes its tables
 
 from unrolled_site import assets, chapter_map, library, pages, references  # noqa: E402
 

@@ -7,8 +7,10 @@ from typing import Any
 from sphinx.application import Sphinx
 
 import unrolled
+from benchmarks import bptt
+from unrolled.results import stored_result
 
-PLACEHOLDER = "{{ modules }}"
+PLACEHOLDER, SPEED = "{{ modules }}", "{{ speed }}"
 # The order in which the book meets them; a module that is not named here follows at the end.
 ORDER = (
     "cells", "gated", "unroll", "language", "wirings", "tasks", "corpora", "training", "probe", "bptt",
@@ -29,6 +31,15 @@ def list_modules(app: Sphinx, docname: str, source: list[str]) -> None:
             f"## {name}\n\n```{{eval-rst}}\n.. automodule:: unrolled.{name}\n```\n" for name in modules()
         )
         source[0] = source[0].replace(PLACEHOLDER, "\n".join(sections))
+
+
+def show_speed(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Write the stored table of `make bench`, and what it was measured on, in place of the placeholder."""
+    if SPEED in source[0]:
+        result = stored_result("bptt")
+        machine = f"{result['processor']} with {result['cores']} cores"
+        where = f"Measured on {machine}, torch {result['versions']['torch']}, {result['date']}."
+        source[0] = source[0].replace(SPEED, f"{bptt.table(result)}\n\n{where}")
 
 
 def to_rst(lines: list[str]) -> list[str]:
@@ -94,4 +105,5 @@ def process(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: li
 def setup(app: Sphinx) -> None:
     """Connect to the build."""
     app.connect("source-read", list_modules)
+    app.connect("source-read", show_speed)
     app.connect("autodoc-process-docstring", process, priority=100)
