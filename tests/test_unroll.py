@@ -180,6 +180,10 @@ def test_dropout_falls_between_layers_only_and_while_training(name):
     assert not torch.allclose(dropped, unroll(second, unroll(first, x)[0])[0])
     rnn.eval()
     torch.testing.assert_close(rnn(x)[0], unroll(second, unroll(first, x)[0])[0], rtol=0, atol=1e-12)
+    by_torch = _build(name, 3, 4, 2, "torch", dropout=0.5)
+    assert not torch.allclose(by_torch(x)[0], by_torch(x)[0])  # each call drops others
+    by_torch.eval()
+    assert torch.equal(by_torch(x)[0], by_torch(x)[0])
     assert rnn.to_torch().dropout == type(rnn).from_torch(rnn.to_torch()).dropout == 0.5
 
 
