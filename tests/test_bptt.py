@@ -132,6 +132,16 @@ def test_h_0_of_none_is_zeros():
         assert torch.equal(a, b)
 
 
+def test_a_zero_first_state_changes_nothing_but_the_work():
+    """From zeros the first products are left out; the gradients are those of the loop, h_0's own included."""
+    inputs = _inputs()
+    with torch.no_grad():
+        inputs["h_0"].zero_()
+    loss = _losses(4, 3, 5)["both"]
+    for a, b in zip(_gradients(rnn_through_time, inputs, loss), _gradients(_loop, inputs, loss), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
+
+
 def test_inputs_and_gradients_need_not_be_contiguous():
     inputs = _inputs(T=4, B=3, P=2, m=5)
     strided = {

@@ -38,8 +38,11 @@ class _RNNThroughTime(torch.autograd.Function):
         h = x.new_empty(T, B, W_hh.shape[0])
         torch.addmm(b_h, x.reshape(T * B, P), W_xh.mT, out=h.view(T * B, -1))
         xi, h_before, W_hh_T = _IN_PLACE[nonlinearity], h_0, W_hh.mT
-        for h_t in h.unbind(0):
-            h_before = xi(h_t.addmm_(h_before, W_hh_T))  # (B, m)
+        ctx.from_zero = _is_zero(h_0)  # the usual start: its product is nothing, forwards and backwards
+        for t, h_t in enumerate(h.unbind(0)):
+            if t or not ctx.from_zero:
+                h_t.addmm_(h_before, W_hh_T)
+            h_before = xi(h_t)  # (B, m)
         # W_xh only serves dL/dx, and x only dL/dW_xh: what no gradient needs is not kept.
         for_x, _, for_W_xh, *_ = ctx.needs_input_grad
         ctx.save_for_backward(x if for_W_xh else None, h_0, W_xh if for_x else None, W_hh, h)
@@ -66,6 +69,7 @@ class _RNNThroughTime(torch.autograd.Function):
         )  # what the loss asks of each h_t itself
         from_outputs[-1] = _sum(from_outputs[-1], d_h_T)
         d_h_t = torch.empty_like(h_0)  # (B, m)
+        W_hh = W_hh.mT.contiguous().mT  # column by column in memory, which the products below read faster
         delta_after = None
         for delta_t, own in zip(reversed(delta.unbind(0)), reversed(from_outputs), strict=True):
             if delta_after is None:  # the last time: nothing comes back from later
@@ -87,8 +91,15 @@ class _RNNThroughTime(torch.autograd.Function):
         d_b_h = rows.sum(dim=0) if for_b_h else None
         d_W_hh = None
         if for_W_hh:  # the sum over t of delta_t h_{t-1}^T; the first term reads h_0
-            d_W_hh = (delta[0].mT @ h_0).addmm_(rows[B:].mT, h.view(T * B, m)[: (T - 1) * B])
+            d_W_hh = rows[B:].mT @ h.view(T * B, m)[: (T - 1) * B]
+            if not ctx.from_zero:
+                d_W_hh.addmm_(delta[0].mT, h_0)
         return d_x, d_h_0, d_W_xh, d_W_hh, d_b_h, None
+
+
+def _is_zero(h_0: Tensor) -> bool:
+    """Whether a state is all zeros, where asking is free: elsewhere than on a CPU it would wait for the device."""
+    return h_0.device.type == "cpu" and not bool(h_0.any())
 
 
 def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
