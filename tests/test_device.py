@@ -10,7 +10,7 @@ import torch
 
 import unrolled
 from conftest import OneDevice
-from unrolled import bptt, cells, gated, language, probe, training, wirings
+from unrolled import bptt, cells, gated, highway, language, probe, training, wirings
 from unrolled import unroll as unroll_module
 from unrolled.device import default_device, seed_everything, stack_seeds
 
@@ -96,6 +96,15 @@ def _probes():
     probe.spectral_radius(cell.W_hh)
 
 
+def _highways():
+    for cell_type in (gated.LSTMCell, gated.GRUCell):
+        with torch.device("meta"):
+            cell = cell_type(P, m)
+        highway.total_derivative(cell, _x(B, T, P))
+        for method in highway.METHODS:
+            highway.direct_path(cell, _x(B, T, P), method=method)
+
+
 def _both_directions():
     for both in (False, True):
         for network, backend in (("RNN", "loop"), ("RNN", "hand"), ("LSTM", "loop"), ("GRU", "loop")):
@@ -125,6 +134,8 @@ CALLS = {
     "unroll.LSTM": _both_directions,
     "unroll.GRU": _both_directions,
     "unroll.Recurrent": _both_directions,
+    "highway.direct_path": _highways,
+    "highway.total_derivative": _highways,
     "gated.lstm_step": _gated,
     "gated.gru_step": _gated,
     "gated.LSTMCell": _gated,
@@ -152,6 +163,7 @@ CALLS = {
 EXEMPT = {
     "cells": {"RNNState": "a tuple", "NONLINEARITIES": "a table", "DERIVATIVES": "a table"},
     "gated": {"LSTMState": "a tuple", "GRUState": "a tuple", "GATES": "a table"},
+    "highway": {"GateStatistics": "numbers", "gate_statistics": "returns Python numbers"},
     "unroll": {"BACKENDS": "a table"},
     "language": {"Vocabulary": "text", "generate": "text"},
     "wirings": {"FEEDS": "a table"},

@@ -14,7 +14,7 @@ LAYERS = (
     ("_recurrent",),
     ("unroll",),
     ("language",),
-    ("wirings", "probe"),
+    ("wirings", "probe", "highway"),
     ("training",),
     ("cli", "__main__"),
 )
