@@ -1,4 +1,4 @@
-"""The hand-derived backward pass equals autograd through the loop, finite differences and torch, whatever the case."""
+"""The hand-derived backward passes equal autograd through the loop, finite differences and torch, whatever the case."""
 
 import pytest
 import torch
@@ -6,31 +6,71 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 
+from unrolled import gated_bptt
 from unrolled.bptt import rnn_through_time
 from unrolled.cells import NONLINEARITIES, RNNCell, RNNState
-from unrolled.unroll import RNN, unroll
+from unrolled.gated import LSTMCell, LSTMState
+from unrolled.gated_bptt import lstm_through_time
+from unrolled.unroll import LSTM, RNN, unroll
 
 F64 = torch.float64
-NAMES = ("x", "h_0", "W_xh", "W_hh", "b_h")
 sizes = st.integers(1, 5)
 
 
-def _inputs(T=4, B=3, P=2, m=5, dtype=F64, scale=0.7):
-    """Weights and a first state that hide no bug: nothing is zero, nothing is symmetric."""
-    shapes = {"x": (T, B, P), "h_0": (B, m), "W_xh": (m, P), "W_hh": (m, m), "b_h": (m,)}
-    return {
-        name: (scale * torch.randn(shape, dtype=dtype)).requires_grad_() for name, shape in shapes.items()
-    }
+class _Vanilla:
+    """The vanilla RNN: its hand-derived pass, the loop that defines it, and torch's."""
+
+    names = ("x", "h_0", "W_xh", "W_hh", "b_h")
+    hand, network, theirs, state, rows = rnn_through_time, RNN, torch.nn.RNN, ("h_0",), 1
+
+    @staticmethod
+    def loop(x, h_0, W_xh, W_hh, b_h, nonlinearity="tanh"):
+        """The definition, under autograd."""
+        cell = RNNCell(W_xh.shape[1], W_xh.shape[0], nonlinearity=nonlinearity)
+        _give(cell, W_xh=W_xh, W_hh=W_hh, b_h=b_h)
+        h, state, _ = unroll(cell, x.transpose(0, 1), RNNState(h_0))
+        return h.transpose(0, 1), state.h
 
 
-def _loop(x, h_0, W_xh, W_hh, b_h, nonlinearity="tanh"):
-    """The definition, under autograd."""
-    cell = RNNCell(W_xh.shape[1], W_xh.shape[0], nonlinearity=nonlinearity)
-    for name, weight in (("W_xh", W_xh), ("W_hh", W_hh), ("b_h", b_h)):
+class _LSTM:
+    """The LSTM: its hand-derived pass, the loop that defines it, and torch's."""
+
+    names = ("x", "h_0", "C_0", "W_x", "W_h", "b")
+    hand, network, theirs, state, rows = lstm_through_time, LSTM, torch.nn.LSTM, ("h_0", "C_0"), 4
+
+    @staticmethod
+    def loop(x, h_0, C_0, W_x, W_h, b):
+        """The definition, under autograd."""
+        cell = LSTMCell(W_x.shape[1], W_h.shape[1])
+        _give(cell, W_x=W_x, W_h=W_h, b=b)
+        h, state, _ = unroll(cell, x.transpose(0, 1), LSTMState(h_0, C_0))
+        return h.transpose(0, 1), state.h, state.C
+
+
+def _give(cell, **weights):
+    """Take these tensors for a cell's weights, so that gradients reach them."""
+    for name, weight in weights.items():
         delattr(cell, name)
         setattr(cell, name, weight)
-    h, state, _ = unroll(cell, x.transpose(0, 1), RNNState(h_0))
-    return h.transpose(0, 1), state.h
+
+
+BOTH = pytest.mark.parametrize("kind", [_Vanilla, _LSTM], ids=["rnn", "lstm"])
+
+
+@pytest.fixture(autouse=True)
+def short_stretches(monkeypatch):
+    """The LSTM works in stretches of a few times: at a test's size it would meet one only."""
+    monkeypatch.setattr(gated_bptt, "_ROWS", 6)
+
+
+def _inputs(kind, T=4, B=3, P=2, m=5, dtype=F64, scale=0.7):
+    """Weights and first states that hide no bug: nothing is zero, nothing is symmetric."""
+    weights = ((kind.rows * m, P), (kind.rows * m, m), (kind.rows * m,))
+    shapes = ((T, B, P), *[(B, m)] * len(kind.state), *weights)
+    return {
+        name: (scale * torch.randn(shape, dtype=dtype)).requires_grad_()
+        for name, shape in zip(kind.names, shapes, strict=True)
+    }
 
 
 def _gradients(function, inputs, loss, **options):
@@ -40,167 +80,184 @@ def _gradients(function, inputs, loss, **options):
 
 
 def _losses(T, B, m, dtype=F64):
-    """Losses that read every state, the last one only, or both."""
-    on_h, on_last = torch.randn(T, B, m, dtype=dtype), torch.randn(B, m, dtype=dtype)
+    """Losses that read every state, the last one only, both, or one of the last state's parts."""
+    on_h, on_last, on_C = (torch.randn(*shape, dtype=dtype) for shape in ((T, B, m), (B, m), (B, m)))
+
+    def last_state(_, *last):
+        return sum((part * weight).sum() for part, weight in zip(last, (on_last, on_C), strict=False))
+
     return {
-        "every state": lambda h, _: (h * on_h).sum(),
-        "last state": lambda _, last: (last * on_last).sum(),
-        "both": lambda h, last: (h * on_h).sum() + (last * on_last).sum(),
-        "one state": lambda h, _: (h[T // 2] * on_last).sum(),
+        "every state": lambda h, *_: (h * on_h).sum(),
+        "last state": last_state,
+        "both": lambda h, *last: (h * on_h).sum() + last_state(h, *last),
+        "one state": lambda h, *_: (h[T // 2] * on_last).sum(),
+        "last part": lambda _, *last: (last[-1] * on_C).sum(),
     }
 
 
-@pytest.mark.parametrize("which", ["every state", "last state", "both", "one state"])
-@pytest.mark.parametrize("nonlinearity", NONLINEARITIES)
-@given(T=sizes, B=sizes, P=sizes, m=sizes)
-def test_equals_autograd_through_the_loop(which, nonlinearity, T, B, P, m):
-    inputs = _inputs(T, B, P, m)
-    loss = _losses(T, B, m)[which]
-    for ours, loops in zip(
-        rnn_through_time(**inputs, nonlinearity=nonlinearity),
-        _loop(**inputs, nonlinearity=nonlinearity),
-        strict=True,
-    ):
-        torch.testing.assert_close(ours, loops, rtol=1e-10, atol=1e-12)
-    ours = _gradients(rnn_through_time, inputs, loss, nonlinearity=nonlinearity)
-    loops = _gradients(_loop, inputs, loss, nonlinearity=nonlinearity)
-    for name, a, b in zip(NAMES, ours, loops, strict=True):
+def _assert_close(ours, expected, names, rtol=1e-10, atol=1e-12):
+    for name, a, b in zip(names, ours, expected, strict=True):
         torch.testing.assert_close(
-            a, b, rtol=1e-10, atol=1e-12, msg=lambda text, name=name: f"d_{name}: {text}"
+            a, b, rtol=rtol, atol=atol, msg=lambda text, name=name: f"d_{name}: {text}"
         )
 
 
-@pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
-def test_equals_torch_nn_rnn(nonlinearity):
-    inputs = _inputs(T=30, B=4, P=3, m=6)
-    theirs = torch.nn.RNN(3, 6, nonlinearity=nonlinearity, dtype=F64)
+def _equals_the_loop(kind, which, T, B, P, m, **options):
+    inputs = _inputs(kind, T, B, P, m)
+    loss = _losses(T, B, m)[which]
+    outputs = kind.hand(**inputs, **options)
+    _assert_close(outputs, kind.loop(**inputs, **options), ("h", *kind.state))
+    ours, loops = (_gradients(f, inputs, loss, **options) for f in (kind.hand, kind.loop))
+    _assert_close(ours, loops, kind.names)
+
+
+WHICH = pytest.mark.parametrize("which", ["every state", "last state", "both", "one state", "last part"])
+
+
+@WHICH
+@pytest.mark.parametrize("nonlinearity", NONLINEARITIES)
+@given(T=sizes, B=sizes, P=sizes, m=sizes)
+def test_equals_autograd_through_the_loop(which, nonlinearity, T, B, P, m):
+    _equals_the_loop(_Vanilla, which, T, B, P, m, nonlinearity=nonlinearity)
+
+
+@WHICH
+@given(T=st.integers(1, 9), B=sizes, P=sizes, m=sizes)
+def test_the_lstm_equals_autograd_through_the_loop(which, T, B, P, m):
+    _equals_the_loop(_LSTM, which, T, B, P, m)
+
+
+@pytest.mark.parametrize(
+    "kind, options",
+    [(_Vanilla, {"nonlinearity": "tanh"}), (_Vanilla, {"nonlinearity": "relu"}), (_LSTM, {})],
+    ids=["rnn tanh", "rnn relu", "lstm"],
+)
+def test_equals_torch_nn(kind, options):
+    inputs = _inputs(kind, T=30, B=4, P=3, m=6)
+    theirs = kind.theirs(3, 6, **options, dtype=F64)
+    W_ih, W_hh, b_ih, b_hh = theirs.all_weights[0]
     with torch.no_grad():
-        for weight, name in (
-            (theirs.weight_ih_l0, "W_xh"),
-            (theirs.weight_hh_l0, "W_hh"),
-            (theirs.bias_ih_l0, "b_h"),
-        ):
+        for weight, name in zip((W_ih, W_hh, b_ih), kind.names[-3:], strict=True):
             weight.copy_(inputs[name])
-        theirs.bias_hh_l0.zero_()
+        b_hh.zero_()
     loss = _losses(30, 4, 6)["both"]
-    x, h_0 = (inputs[name].detach().clone().requires_grad_() for name in ("x", "h_0"))
-    h, h_n = theirs(x, h_0.unsqueeze(0))
-    torch.testing.assert_close(
-        rnn_through_time(**inputs, nonlinearity=nonlinearity)[0], h, rtol=1e-10, atol=1e-12
-    )
-    wanted = (x, h_0, theirs.weight_ih_l0, theirs.weight_hh_l0, theirs.bias_ih_l0)
-    for a, b in zip(
-        _gradients(rnn_through_time, inputs, loss, nonlinearity=nonlinearity),
-        torch.autograd.grad(loss(h, h_n[0]), wanted),
-        strict=True,
-    ):
-        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
+    x, *state = (inputs[name].detach().clone().requires_grad_() for name in ("x", *kind.state))
+    first = [part.unsqueeze(0) for part in state]
+    h, last = theirs(x, tuple(first) if len(first) > 1 else first[0])
+    parts = [part[0] for part in last] if isinstance(last, tuple) else [last[0]]
+    _assert_close(kind.hand(**inputs, **options), (h, *parts), ("h", *kind.state))
+    expected = torch.autograd.grad(loss(h, *parts), (x, *state, W_ih, W_hh, b_ih))
+    _assert_close(_gradients(kind.hand, inputs, loss, **options), expected, kind.names)
 
 
-def test_equals_finite_differences():
-    inputs = _inputs()
-    assert gradcheck(lambda *args: rnn_through_time(*args), tuple(inputs.values()))
-    assert gradcheck(lambda *args: rnn_through_time(*args, nonlinearity="linear"), tuple(inputs.values()))
+@BOTH
+def test_equals_finite_differences(kind):
+    inputs = _inputs(kind)
+    assert gradcheck(lambda *args: kind.hand(*args), tuple(inputs.values()))
+    if kind is _Vanilla:
+        assert gradcheck(lambda *args: kind.hand(*args, nonlinearity="linear"), tuple(inputs.values()))
 
 
-def test_second_derivatives_come_from_the_loop_and_the_hand_derived_path_says_so():
-    inputs = _inputs(T=3, B=2, P=2, m=3)
-    assert gradgradcheck(lambda *args: _loop(*args), tuple(inputs.values()))
+@BOTH
+def test_second_derivatives_come_from_the_loop_and_the_hand_derived_path_says_so(kind):
+    inputs = _inputs(kind, T=3, B=2, P=2, m=3)
+    assert gradgradcheck(lambda *args: kind.loop(*args), tuple(inputs.values()))
     with pytest.raises(RuntimeError, match='for second derivatives use backend="loop"'):
-        torch.autograd.grad(rnn_through_time(**inputs)[0].sum(), inputs["W_hh"], create_graph=True)
+        torch.autograd.grad(kind.hand(**inputs)[0].sum(), inputs[kind.names[-2]], create_graph=True)
 
 
-@pytest.mark.parametrize("subset", range(1, 32))
-def test_any_subset_of_gradients(subset):
-    everything = _inputs()
+@pytest.mark.parametrize(
+    "kind, subset",
+    [(kind, subset) for kind in (_Vanilla, _LSTM) for subset in range(1, 2 ** len(kind.names))],
+    ids=lambda value: value if isinstance(value, int) else value.__name__,
+)
+def test_any_subset_of_gradients(kind, subset):
+    everything = _inputs(kind)
     loss = _losses(4, 3, 5)["both"]
-    full = dict(zip(NAMES, _gradients(rnn_through_time, everything, loss), strict=True))
-    wanted = [name for i, name in enumerate(NAMES) if subset >> i & 1]
+    full = dict(zip(kind.names, _gradients(kind.hand, everything, loss), strict=True))
+    wanted = [name for i, name in enumerate(kind.names) if subset >> i & 1]
     some = {name: each.detach().requires_grad_(name in wanted) for name, each in everything.items()}
-    for name, gradient in zip(wanted, _gradients(rnn_through_time, some, loss), strict=True):
+    for name, gradient in zip(wanted, _gradients(kind.hand, some, loss), strict=True):
         assert torch.equal(gradient, full[name])
 
 
-def test_h_0_of_none_is_zeros():
-    inputs = _inputs()
-    zeros = {**inputs, "h_0": torch.zeros(3, 5, dtype=F64)}
-    without = {**inputs, "h_0": None}
+@BOTH
+def test_a_first_state_of_none_is_zeros(kind):
+    inputs = _inputs(kind)
+    zeros = inputs | {name: torch.zeros(3, 5, dtype=F64) for name in kind.state}
+    without = inputs | dict.fromkeys(kind.state)
     loss = _losses(4, 3, 5)["both"]
-    for a, b in zip(
-        _gradients(rnn_through_time, zeros, loss), _gradients(rnn_through_time, without, loss), strict=True
-    ):
+    for a, b in zip(_gradients(kind.hand, zeros, loss), _gradients(kind.hand, without, loss), strict=True):
         assert torch.equal(a, b)
 
 
-def test_a_zero_first_state_changes_nothing_but_the_work():
+@BOTH
+def test_a_zero_first_state_changes_nothing_but_the_work(kind):
     """From zeros the first products are left out; the gradients are those of the loop, h_0's own included."""
-    inputs = _inputs()
+    inputs = _inputs(kind)
     with torch.no_grad():
         inputs["h_0"].zero_()
     loss = _losses(4, 3, 5)["both"]
-    for a, b in zip(_gradients(rnn_through_time, inputs, loss), _gradients(_loop, inputs, loss), strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
+    _assert_close(_gradients(kind.hand, inputs, loss), _gradients(kind.loop, inputs, loss), kind.names)
 
 
-def test_inputs_and_gradients_need_not_be_contiguous():
-    inputs = _inputs(T=4, B=3, P=2, m=5)
-    strided = {
-        "x": inputs["x"].detach().permute(2, 0, 1).contiguous().permute(1, 2, 0).requires_grad_(),
-        "h_0": inputs["h_0"].detach().mT.contiguous().mT.requires_grad_(),
-        "W_xh": inputs["W_xh"].detach().mT.contiguous().mT.requires_grad_(),
-        "W_hh": inputs["W_hh"].detach().mT.contiguous().mT.requires_grad_(),
-        "b_h": torch.stack([inputs["b_h"].detach()] * 2, dim=1)[:, 0].requires_grad_(),
-    }
-    assert not any(each.is_contiguous() for each in strided.values())
+@BOTH
+def test_inputs_and_gradients_need_not_be_contiguous(kind):
+    inputs = _inputs(kind, T=4, B=3, P=2, m=5)
+
+    def strided(name, each):
+        if name == "x":
+            return each.permute(2, 0, 1).contiguous().permute(1, 2, 0)
+        return torch.stack([each] * 2, dim=1)[:, 0] if each.dim() == 1 else each.mT.contiguous().mT
+
+    other = {name: strided(name, each.detach()).requires_grad_() for name, each in inputs.items()}
+    assert not any(each.is_contiguous() for each in other.values())
     weighting = torch.randn(5, 3, 4, dtype=F64)
 
-    def loss(h, last):  # its gradient arrives permuted, and for the last state expanded
-        return (h.permute(2, 1, 0) * weighting).sum() + last.sum()
+    def loss(h, *last):  # its gradient arrives permuted, and for the last state expanded
+        return (h.permute(2, 1, 0) * weighting).sum() + sum(part.sum() for part in last)
 
-    for a, b in zip(
-        _gradients(rnn_through_time, strided, loss), _gradients(_loop, inputs, loss), strict=True
-    ):
-        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
+    _assert_close(_gradients(kind.hand, other, loss), _gradients(kind.loop, inputs, loss), kind.names)
 
 
+@BOTH
 @pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 1e-5), (torch.bfloat16, 0.1)])
-def test_lower_precision_stays_in_its_type_and_near(dtype, tolerance):
-    inputs = _inputs(T=6, B=3, P=4, m=8, scale=0.4)
+def test_lower_precision_stays_in_its_type_and_near(kind, dtype, tolerance):
+    inputs = _inputs(kind, T=6, B=3, P=4, m=8, scale=0.4)
     low = {name: each.detach().to(dtype).requires_grad_() for name, each in inputs.items()}
     loss = _losses(6, 3, 8)["both"]
-    h, last = rnn_through_time(**low)
-    assert h.dtype == last.dtype == dtype
+    assert all(output.dtype == dtype for output in kind.hand(**low))
     exact = _gradients(
-        rnn_through_time, {name: each.detach().double().requires_grad_() for name, each in low.items()}, loss
+        kind.hand, {name: each.detach().double().requires_grad_() for name, each in low.items()}, loss
     )
-    for a, b in zip(_gradients(rnn_through_time, low, loss), exact, strict=True):
+    for a, b in zip(_gradients(kind.hand, low, loss), exact, strict=True):
         assert a.dtype == dtype
         assert (a.double() - b).norm() < tolerance * b.norm()
 
 
-def test_autocast_computes_in_its_type_and_returns_gradients_in_the_weights():
-    inputs = _inputs(T=6, B=3, P=4, m=8, dtype=torch.float32, scale=0.4)
+@BOTH
+def test_autocast_computes_in_its_type_and_returns_gradients_in_the_weights(kind):
+    inputs = _inputs(kind, T=6, B=3, P=4, m=8, dtype=torch.float32, scale=0.4)
     loss = _losses(6, 3, 8, torch.float32)["both"]
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        h, last = rnn_through_time(**inputs)
-        assert h.dtype == last.dtype == torch.bfloat16
-        ours = _gradients(rnn_through_time, inputs, loss)
-    for a, b in zip(ours, _gradients(rnn_through_time, inputs, loss), strict=True):
+        assert all(output.dtype == torch.bfloat16 for output in kind.hand(**inputs))
+        ours = _gradients(kind.hand, inputs, loss)
+    for a, b in zip(ours, _gradients(kind.hand, inputs, loss), strict=True):
         assert a.dtype == torch.float32
         assert (a - b).norm() < 0.1 * b.norm()
 
 
-def test_an_output_changed_in_place_is_noticed():
-    inputs = _inputs()
-    h, _ = rnn_through_time(**inputs)
+@BOTH
+def test_an_output_changed_in_place_is_noticed(kind):
+    h, *_ = kind.hand(**_inputs(kind))
     with torch.no_grad():
         h.zero_()
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         h.sum().backward()
 
 
-def _kept(make):
-    """Bytes kept for the backward pass, each storage counted once."""
+def _kept(make, *but):
+    """Bytes kept for the backward pass, each storage counted once; without those of the tensors `but`."""
     storages = {}
 
     def pack(tensor):
@@ -210,43 +267,60 @@ def _kept(make):
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         make()
+    for tensor in but:
+        storages.pop(tensor.untyped_storage().data_ptr(), None)
     return sum(storages.values())
 
 
 @pytest.mark.parametrize("size", [(25, 1, 65, 100), (64, 32, 65, 128), (100, 50, 65, 128)])
-def test_keeps_no_more_memory_than_the_loop(size):
+@pytest.mark.parametrize("kind, most", [(_Vanilla, 1.05), (_LSTM, 0.9)], ids=["rnn", "lstm"])
+def test_keeps_no_more_memory_than_the_loop(kind, most, size):
     T, B, P, m = size
     x = torch.randn(B, T, P)
-    hand = RNN(P, m, backend="hand")
-    loop = RNN(P, m, backend="loop")
-    assert _kept(lambda: hand(x)) <= 1.05 * _kept(lambda: loop(x))
+    hand, loop = (kind.network(P, m, backend=backend) for backend in ("hand", "loop"))
+    # Weights are there anyway: a pass that keeps a copy of one would be seen here.
+    assert _kept(lambda: hand(x), *hand.parameters()) <= most * _kept(lambda: loop(x), *loop.parameters())
 
 
+@BOTH
 @pytest.mark.parametrize("recompute", [1, 3, 4, 10])
-def test_recomputing_gives_the_same_gradients_and_keeps_less(recompute):
-    inputs = _inputs(T=10, B=3, P=2, m=5)
+def test_recomputing_gives_the_same_gradients_and_keeps_less(kind, recompute):
+    inputs = _inputs(kind, T=10, B=3, P=2, m=5)
     loss = _losses(10, 3, 5)["last state"]
-    plain = _gradients(rnn_through_time, inputs, loss)
-    again = _gradients(rnn_through_time, inputs, loss, recompute=recompute)
-    for a, b in zip(again, plain, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
+    plain = _gradients(kind.hand, inputs, loss)
+    _assert_close(_gradients(kind.hand, inputs, loss, recompute=recompute), plain, kind.names)
 
 
-def test_recomputing_keeps_what_stands_between_the_stretches_and_no_more():
-    inputs = _inputs(T=36, B=3, P=2, m=5)
-    whole = _kept(lambda: rnn_through_time(**inputs)[1])
-    kept = {k: _kept(lambda k=k: rnn_through_time(**inputs, recompute=k)[1]) for k in (1, 4, 12, 36)}
-    state = 3 * 5 * 8  # bytes of one
+@BOTH
+def test_recomputing_keeps_what_stands_between_the_stretches_and_no_more(kind):
+    inputs = _inputs(kind, T=36, B=3, P=2, m=5)
+    whole = _kept(lambda: kind.hand(**inputs)[1])
+    kept = {k: _kept(lambda k=k: kind.hand(**inputs, recompute=k)[1]) for k in (1, 4, 12, 36)}
+    state = len(kind.state) * 3 * 5 * 8  # bytes of one
     assert kept[36] < whole - 35 * state
     for k in (1, 4, 12):
         assert kept[k] == kept[36] + (36 // k - 1) * state
 
 
-def test_it_is_the_training_path_on_a_cpu():
-    h, _ = RNN(3, 4)(torch.randn(2, 5, 3))
+@BOTH
+def test_it_is_the_training_path_on_a_cpu(kind):
+    h, _ = kind.network(3, 4)(torch.randn(2, 5, 3))
     names, todo = set(), [h.grad_fn]
     while todo:
         node = todo.pop()
         names.add(type(node).__name__)
         todo += [following for following, _ in node.next_functions if following is not None]
-    assert "_RNNThroughTimeBackward" in names and not any("Addmm" in name for name in names)
+    assert any("ThroughTimeBackward" in name for name in names)
+    assert not any("Addmm" in name for name in names)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 7, 100])
+def test_the_length_of_a_stretch_changes_nothing(rows, monkeypatch):
+    """The LSTM's stretches are for the processor's cache; one over all times is the plain derivation."""
+    inputs = _inputs(_LSTM, T=9)
+    loss = _losses(9, 3, 5)["both"]
+    monkeypatch.setattr(gated_bptt, "_ROWS", 10**6)
+    whole = (*lstm_through_time(**inputs), *_gradients(lstm_through_time, inputs, loss))
+    monkeypatch.setattr(gated_bptt, "_ROWS", rows)
+    parts = (*lstm_through_time(**inputs), *_gradients(lstm_through_time, inputs, loss))
+    _assert_close(parts, whole, ("h", "h_T", "C_T", *_LSTM.names), rtol=1e-12, atol=1e-12)

@@ -10,7 +10,7 @@ import torch
 
 import unrolled
 from conftest import OneDevice
-from unrolled import bptt, cells, gated, highway, language, probe, training, wirings
+from unrolled import bptt, cells, gated, gated_bptt, highway, language, probe, training, wirings
 from unrolled import unroll as unroll_module
 from unrolled.device import default_device, seed_everything, stack_seeds
 
@@ -71,6 +71,13 @@ def _by_hand():
     bptt.rnn_through_time(inputs[0], None, *inputs[2:])
 
 
+def _lstm_by_hand():
+    shapes = ((T, B, P), (B, m), (B, m), (4 * m, P), (4 * m, m), (4 * m,))
+    inputs = [_x(*shape).requires_grad_() for shape in shapes]
+    sum(output.sum() for output in gated_bptt.lstm_through_time(*inputs)).backward()
+    gated_bptt.lstm_through_time(inputs[0], None, None, *inputs[3:])
+
+
 def _gated():
     for cell_type in (gated.LSTMCell, gated.GRUCell):
         with torch.device("meta"):
@@ -107,7 +114,9 @@ def _highways():
 
 def _both_directions():
     for both in (False, True):
-        for network, backend in (("RNN", "loop"), ("RNN", "hand"), ("LSTM", "loop"), ("GRU", "loop")):
+        for network, backend in (
+            ("RNN", "loop"), ("RNN", "hand"), ("LSTM", "loop"), ("LSTM", "hand"), ("GRU", "loop"),
+        ):  # fmt: skip
             with torch.device("meta"):
                 model = getattr(unroll_module, network)(
                     P, m, 2, bidirectional=both, dropout=0.5, backend=backend
@@ -128,6 +137,7 @@ CALLS = {
     "cells.detach": _step,
     "cells.RNNCell": lambda: _trained(_model(lambda: cells.RNNCell(P, m)), _x(B, P)),
     "bptt.rnn_through_time": _by_hand,
+    "gated_bptt.lstm_through_time": _lstm_by_hand,
     **{f"probe.{name}": _probes for name in probe.__all__},
     "unroll.unroll": _unroll_both_ways,
     "unroll.RNN": _both_directions,

@@ -11,6 +11,7 @@ from unrolled import corpora, results, schematics, style, tasks
 from unrolled.cells import RNNCell, RNNState, detach
 from unrolled.device import stack_seeds
 from unrolled.gated import LSTMCell, LSTMState
+from unrolled.gated_bptt import lstm_through_time
 from unrolled.language import CharacterModel, Readout, Vocabulary, generate, one_hot
 from unrolled.training import Config, clip_gradient, fit
 from unrolled.unroll import GRU, LSTM, RNN, unroll
@@ -152,10 +153,32 @@ CASES = {
         ValueError,
         "dropout: expected a share from 0 to below 1, got 1.0",
     ),
-    "an LSTM by hand": (
-        lambda: LSTM(3, 4, backend="hand"),
+    "an LSTM without a gate by hand": (
+        lambda: LSTM(3, 4, backend="hand", without="f"),
         ValueError,
-        "backend: an LSTM has no hand-derived pass, got 'hand'",
+        "backend: an LSTM without f runs in the loop alone, expected 'auto' or 'loop', got 'hand'",
+    ),
+    "an LSTM without a gate by torch": (
+        lambda: LSTM(3, 4, without="i").to_torch(),
+        ValueError,
+        "self: an LSTM without i runs in the loop alone",
+    ),
+    "gates of another width": (
+        lambda: lstm_through_time(x, None, None, W_x=x[0, :4], W_h=torch.randn(16, 4), b=torch.randn(16)),
+        ValueError,
+        "W_x: expected shape (gates=16, P), got shape (4, 3)",
+    ),
+    "recurrent gates of another width": (
+        lambda: lstm_through_time(x, None, None, torch.randn(16, 3), torch.randn(12, 4), torch.randn(16)),
+        ValueError,
+        "W_h: expected shape (gates=16, m), got shape (12, 4)",
+    ),
+    "a cell state of another size": (
+        lambda: lstm_through_time(
+            x, None, torch.zeros(5, 3), torch.randn(16, 3), torch.randn(16, 4), torch.randn(16)
+        ),
+        ValueError,
+        "C_0: expected shape (B=5, m=4), got shape (5, 3)",
     ),
     "a GRU by hand": (
         lambda: GRU(3, 4, backend="hand"),
@@ -284,7 +307,7 @@ CASES = {
     "stored result": (
         lambda: results.stored_result("recall"),
         ValueError,
-        "name: expected one of 'bptt', 'recall_by_window', got 'recall'",
+        "name: expected one of 'bptt', 'league', 'recall_by_window', got 'recall'",
     ),
     # drawing
     "wiring": (lambda: schematics.wiring("none to one"), ValueError, "name: expected one of 'one to one'"),

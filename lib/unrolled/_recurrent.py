@@ -69,9 +69,10 @@ class Recurrent(nn.Module):
         bidirectional: also read from the end. Such a layer needs the whole sequence, so it takes no state.
         dropout: the share of numbers set to zero between one layer and the next, while training.
         backend: `"loop"` is the definition, one Python step a time under autograd; `"hand"` is the hand-derived
-            forward and backward pass of `unrolled.bptt`, the fastest on a CPU; `"torch"` runs the same weights
-            through torch's own kernels, cuDNN on a GPU. `"auto"` takes the fastest that can: `"torch"` on a GPU,
-            elsewhere `"hand"` where there is one (for the RNN), and the loop for stacked seeds, which only it knows.
+            forward and backward pass of `unrolled.bptt` and `unrolled.gated_bptt`, the fastest on a CPU; `"torch"` runs
+            the same weights through torch's own kernels, cuDNN on a GPU. `"auto"` takes the fastest that can: `"torch"`
+            on a GPU, elsewhere `"hand"` where there is one (not for the GRU), and the loop for stacked seeds, which
+            only it knows.
         options: what the cell takes besides its sizes.
 
     Raises:

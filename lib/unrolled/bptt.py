@@ -10,7 +10,8 @@ Dimensions, time first throughout this module:
     d_... is the loss's derivative with respect to ...; delta_t is d_a_t, with a_t the pre-activation at t.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -38,7 +39,7 @@ class _RNNThroughTime(torch.autograd.Function):
         h = x.new_empty(T, B, W_hh.shape[0])
         torch.addmm(b_h, x.reshape(T * B, P), W_xh.mT, out=h.view(T * B, -1))
         xi, h_before, W_hh_T = _IN_PLACE[nonlinearity], h_0, W_hh.mT
-        ctx.from_zero = _is_zero(h_0)  # the usual start: its product is nothing, forwards and backwards
+        ctx.from_zero = is_zero(h_0)  # the usual start: its product is nothing, forwards and backwards
         for t, h_t in enumerate(h.unbind(0)):
             if t or not ctx.from_zero:
                 h_t.addmm_(h_before, W_hh_T)
@@ -52,11 +53,7 @@ class _RNNThroughTime(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, d_h, d_h_T):  # type: ignore[no-untyped-def]
-        if torch.is_grad_enabled():
-            raise RuntimeError(
-                "create_graph: the hand-derived backward pass has no derivative of its own, expected False, got True; "
-                'for second derivatives use backend="loop"'
-            )
+        refuse_second_derivatives()
         x, h_0, W_xh, W_hh, h = ctx.saved_tensors
         T, B, m = h.shape
         if d_h is None and d_h_T is None:
@@ -97,9 +94,47 @@ class _RNNThroughTime(torch.autograd.Function):
         return d_x, d_h_0, d_W_xh, d_W_hh, d_b_h, None
 
 
-def _is_zero(h_0: Tensor) -> bool:
+def is_zero(h_0: Tensor) -> bool:
     """Whether a state is all zeros, where asking is free: elsewhere than on a CPU it would wait for the device."""
     return h_0.device.type == "cpu" and not bool(h_0.any())
+
+
+def refuse_second_derivatives() -> None:
+    """Raise inside a backward pass that is itself to be differentiated."""
+    if torch.is_grad_enabled():
+        raise RuntimeError(
+            "create_graph: the hand-derived backward pass has no derivative of its own, expected False, got True; "
+            'for second derivatives use backend="loop"'
+        )
+
+
+def in_stretches(
+    apply: Callable[..., Any],
+    x: Tensor,
+    state: Sequence[Tensor],
+    weights: Sequence[Any],
+    recompute: int | None,
+) -> Any:
+    """Call `apply(x, *state, *weights)`, in autocast's type under autocast.
+
+    With `recompute`, stretch by stretch of that many times; only the state before each is kept for the backward pass.
+
+    Returns:
+        The states of all times, then each part of the last one.
+    """
+    kind = x.device.type
+    # torch can't ask `meta` about autocast, and there is nothing to cast there.
+    if kind != "meta" and torch.is_autocast_enabled(kind):
+        dtype = torch.get_autocast_dtype(kind)
+        x, *rest = (each.to(dtype) if isinstance(each, Tensor) else each for each in (x, *state, *weights))
+        state, weights = rest[: len(state)], rest[len(state) :]
+    if recompute is None:
+        return apply(x, *state, *weights)
+    parts = []
+    for stretch in x.split(check_count("recompute", recompute)):
+        h, *state = checkpoint(apply, stretch, *state, *weights, use_reentrant=False)
+        parts.append(h)
+    return torch.cat(parts), *state
 
 
 def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
@@ -154,17 +189,4 @@ def rnn_through_time(
     if h_0 is None:
         h_0 = x.new_zeros(B, m)
     check_tensor("h_0", h_0, "B m", B=B, m=m)
-    weights = [W_xh, W_hh, b_h]
-    kind = x.device.type
-    # torch can't ask `meta` about autocast, and there is nothing to cast there.
-    if kind != "meta" and torch.is_autocast_enabled(kind):
-        dtype = torch.get_autocast_dtype(kind)
-        x, h_0, *weights = (each.to(dtype) for each in (x, h_0, *weights))
-    apply = _RNNThroughTime.apply
-    if recompute is None:
-        return apply(x, h_0, *weights, nonlinearity)
-    parts = []
-    for stretch in x.split(check_count("recompute", recompute)):
-        h, h_0 = checkpoint(apply, stretch, h_0, *weights, nonlinearity, use_reentrant=False)
-        parts.append(h)
-    return torch.cat(parts), h_0
+    return in_stretches(_RNNThroughTime.apply, x, (h_0,), (W_xh, W_hh, b_h, nonlinearity), recompute)

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from unrolled._check import check_choice
 from unrolled.cells import Cell
 
 __all__ = ["GATES", "GRUCell", "GRUState", "LSTMCell", "LSTMState", "gru_step", "lstm_step"]
@@ -61,12 +62,14 @@ def lstm_step(
     return inside["h"], LSTMState(inside["h"], inside["C"])
 
 
-def _lstm(x_t: Tensor, state: LSTMState, W_x: Tensor, W_h: Tensor, b: Tensor) -> dict[str, Tensor]:
-    a_i, a_f, a_g, a_o = (x_t @ W_x.mT + state.h @ W_h.mT + b).chunk(4, dim=-1)  # (B, m) each
-    i_t = torch.sigmoid(a_i)  # how much of the candidate is written
-    f_t = torch.sigmoid(a_f)  # how much of the cell state stays
-    g_t = torch.tanh(a_g)  # the candidate, C_tilde
-    o_t = torch.sigmoid(a_o)  # how much of the cell state is shown
+def _lstm(
+    x_t: Tensor, state: LSTMState, W_x: Tensor, W_h: Tensor, b: Tensor, rows: tuple[str, ...] = GATES
+) -> dict[str, Tensor]:
+    a_t = (x_t @ W_x.mT + state.h @ W_h.mT + b).chunk(len(rows), dim=-1)  # (B, m) each
+    a = dict(zip(rows, a_t, strict=True))
+    g_t = torch.tanh(a["g"])  # the candidate, C_tilde
+    # How much of the candidate is written, of the cell state kept, and of it shown; all of it where there is no gate.
+    i_t, f_t, o_t = (torch.sigmoid(a[gate]) if gate in a else torch.ones_like(g_t) for gate in "ifo")
     C_t = f_t * state.C + i_t * g_t
     h_t = o_t * torch.tanh(C_t)
     return {"i": i_t, "f": f_t, "g": g_t, "o": o_t, "C": C_t, "h": h_t}
@@ -121,11 +124,15 @@ class LSTMCell(Cell):
         input_size: P.
         hidden_size: m, numbers in each of the two states.
         forget_bias: what the forget gate's bias starts around; 0 is torch's own start.
+        without: a gate to leave out, `"i"`, `"f"` or `"o"`: it is 1 at every step, has no rows in the weights, and the
+            other gates keep their order. Without f nothing is ever forgotten, as in 1997, and `forget_bias` does
+            nothing.
 
     Raises:
         TypeError, ValueError: an argument or input of the wrong type, rank or size, by name.
 
-    Source: Hochreiter and Schmidhuber (1997), Gers et al. (2000). Taught in chapter 06; tested against `torch.nn.LSTM`.
+    Source: Hochreiter and Schmidhuber (1997), Gers et al. (2000); a gate left out: Greff et al. (2017). Taught in
+    chapter 06; tested against `torch.nn.LSTM`.
     """
 
     State = LSTMState
@@ -136,38 +143,57 @@ class LSTMCell(Cell):
         hidden_size: int,
         *,
         forget_bias: float = 1.0,
+        without: str | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(input_size, hidden_size)
         P, m = self.input_size, self.hidden_size
         self.forget_bias = float(forget_bias)
-        self.W_x = nn.Parameter(torch.empty(4 * m, P, device=device, dtype=dtype))
-        self.W_h = nn.Parameter(torch.empty(4 * m, m, device=device, dtype=dtype))
-        self.b = nn.Parameter(torch.empty(4 * m, device=device, dtype=dtype))
+        self.without = without if without is None else check_choice("without", without, ("i", "f", "o"))
+        self.rows = tuple(gate for gate in GATES if gate != without)  # m rows of the weights for each
+        self.W_x = nn.Parameter(torch.empty(len(self.rows) * m, P, device=device, dtype=dtype))
+        self.W_h = nn.Parameter(torch.empty(len(self.rows) * m, m, device=device, dtype=dtype))
+        self.b = nn.Parameter(torch.empty(len(self.rows) * m, device=device, dtype=dtype))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw every weight anew, then open the forget gate by `forget_bias`."""
         super().reset_parameters()
-        with torch.no_grad():
-            self.b.chunk(4, dim=-1)[GATES.index("f")].add_(self.forget_bias)
+        if "f" in self.rows:
+            with torch.no_grad():
+                self.b.chunk(len(self.rows), dim=-1)[self.rows.index("f")].add_(self.forget_bias)
 
     def traced(self, x_t: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState, dict[str, Tensor]]:
-        """One step, and every gate and state it made: i, f, g (the candidate), o, C and h, each (B, m)."""
-        inside = _lstm(x_t, state, self.W_x, self.W_h, self.b)
+        """One step, and every gate and state it made: i, f, g (the candidate), o, C and h, each (B, m).
+
+        A gate that was left out stands there as ones.
+        """
+        inside = _lstm(x_t, state, self.W_x, self.W_h, self.b, self.rows)
         return inside["h"], LSTMState(inside["h"], inside["C"]), inside
+
+    def _all_gates(self) -> None:
+        if self.without is not None:
+            raise ValueError(
+                f"without: torch has no LSTM with a gate left out, expected None, got {self.without!r}"
+            )
 
     def to_torch_weights(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Weights as `torch.nn.LSTM` has them: our bias is the first of its two, the second is zero."""
+        self._all_gates()
         return self.W_x, self.W_h, self.b, torch.zeros_like(self.b)
 
     @torch.no_grad()
     def load_torch_weights(self, W_ih: Tensor, W_hh: Tensor, *biases: Tensor) -> None:
         """Copy weights of a `torch.nn.LSTM`; its two biases, if it has any, become their sum."""
+        self._all_gates()
         self.W_x.copy_(W_ih)
         self.W_h.copy_(W_hh)
         self.b.copy_(sum(biases, torch.zeros_like(self.b)))
+
+    def extra_repr(self) -> str:
+        """The sizes, and the gate that was left out, for `print(cell)`."""
+        return super().extra_repr() + (f", without={self.without!r}" if self.without else "")
 
 
 class GRUCell(Cell):

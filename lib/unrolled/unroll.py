@@ -13,6 +13,7 @@ from unrolled._recurrent import BACKENDS, Recurrent, unroll
 from unrolled.bptt import rnn_through_time
 from unrolled.cells import RNNCell
 from unrolled.gated import GRUCell, LSTMCell
+from unrolled.gated_bptt import lstm_through_time
 
 __all__ = ["BACKENDS", "GRU", "LSTM", "RNN", "Recurrent", "unroll"]
 
@@ -51,7 +52,8 @@ class RNN(Recurrent):
 class LSTM(Recurrent):
     """An LSTM over whole sequences; see `Recurrent` for its arguments.
 
-    Besides those it takes `forget_bias`, what the forget gates' bias starts around (1).
+    Besides those it takes `forget_bias`, what the forget gates' bias starts around (1), and `without`, a gate to leave
+    out.
 
     Source: Hochreiter and Schmidhuber (1997). Taught in chapter 06; tested against `torch.nn.LSTM`.
     """
@@ -59,7 +61,13 @@ class LSTM(Recurrent):
     cell_type, torch_type = LSTMCell, nn.LSTM
 
     def _cannot(self, backend: str) -> str:
-        return "an LSTM has no hand-derived pass" if backend == "hand" else super()._cannot(backend)
+        without = self._each()[0].without
+        if without and backend in ("hand", "torch"):
+            return f"an LSTM without {without} runs in the loop alone, expected 'auto' or 'loop'"
+        return super()._cannot(backend)
+
+    def _through_time(self, cell: LSTMCell, x: Tensor, state: Any) -> tuple[Tensor, ...]:
+        return lstm_through_time(x, state.h, state.C, cell.W_x, cell.W_h, cell.b)
 
 
 class GRU(Recurrent):

@@ -14,7 +14,7 @@ PLACEHOLDER, SPEED = "{{ modules }}", "{{ speed }}"
 # The order in which the book meets them; a module that is not named here follows at the end.
 ORDER = (
     "cells", "gated", "unroll", "language", "wirings", "tasks", "corpora", "training", "probe", "highway", "bptt",
-    "plots", "schematics", "style", "device",
+    "gated_bptt", "plots", "schematics", "style", "device",
 )  # fmt: skip
 
 
