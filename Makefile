@@ -54,9 +54,11 @@ execute: .venv/.book ## re-run notebooks in fresh kernels and store their output
 
 bench: .venv/.book ## measure training steps side by side with torch.nn, print the tables, store them (minutes)
 	@$(PY) -m benchmarks.bptt
+	@$(PY) -m benchmarks.lstm
 
-results: .venv/.book ## rerun the long sweeps whose stored results the chapters draw (resumable; minutes)
+results: .venv/.book ## rerun the long sweeps whose stored results the chapters draw (resumable; about an hour)
 	@$(ONE_THREAD) $(PY) -m benchmarks.recall_by_window
+	@$(ONE_THREAD) $(PY) -m benchmarks.league
 
 rehost: ## point every link at a fork (REPO=https://github.com/you/fork; default: the clone's origin)
 	@$(PYTHON) -m tools.rehost $(if $(REPO),'$(REPO)')

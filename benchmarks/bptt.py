@@ -127,32 +127,41 @@ def seconds(step: Callable[[], None]) -> float:
     return time.perf_counter() - start
 
 
-def measure(case: Case, budget: float) -> dict[str, Any]:
-    """Rounds of all four, one after another, for `budget` seconds and at least 15 times."""
-    steps = {
-        "torch": case.torch_step,
-        "hand": case.hand_step,
-        "recomputed": case.recomputed_step,
-        "products": case.products,
-    }
+def rounds(steps: dict[str, Callable[[], Any]], budget: float) -> dict[str, list[float]]:
+    """Seconds of every step in each of many rounds, one after another: for `budget` seconds and at least 15 rounds."""
     for step in steps.values():
         step()  # warm
     times: dict[str, list[float]] = {name: [] for name in steps}
     end = time.perf_counter() + budget
-    while time.perf_counter() < end or len(times["torch"]) < 15:
+    while time.perf_counter() < end or len(next(iter(times.values()))) < 15:
         for name, step in steps.items():
             times[name].append(seconds(step))
+    return times
 
-    def ratio(a: str, b: str) -> float:
-        return statistics.median(p / q for p, q in zip(times[a], times[b], strict=True))
 
+def ratio(times: dict[str, list[float]], a: str, b: str) -> float:
+    """The median over the rounds of a's time to b's."""
+    return statistics.median(p / q for p, q in zip(times[a], times[b], strict=True))
+
+
+def measure(case: Case, budget: float) -> dict[str, Any]:
+    """Rounds of all four, one after another."""
+    times = rounds(
+        {
+            "torch": case.torch_step,
+            "hand": case.hand_step,
+            "recomputed": case.recomputed_step,
+            "products": case.products,
+        },
+        budget,
+    )
     return {
         "rounds": len(times["torch"]),
         "torch_ms": 1e3 * statistics.median(times["torch"]),
-        "hand_to_torch": ratio("hand", "torch"),
-        "recomputed_to_hand": ratio("recomputed", "hand"),
-        "products_to_torch": ratio("products", "torch"),
-        "hand_to_products": ratio("hand", "products"),
+        "hand_to_torch": ratio(times, "hand", "torch"),
+        "recomputed_to_hand": ratio(times, "recomputed", "hand"),
+        "products_to_torch": ratio(times, "products", "torch"),
+        "hand_to_products": ratio(times, "hand", "products"),
     }
 
 

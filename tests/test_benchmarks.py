@@ -3,13 +3,14 @@
 import pytest
 import torch
 
-from benchmarks import bptt, record
+from benchmarks import bptt, lstm, record
 
 
 @pytest.fixture
 def small(monkeypatch, tmp_path):
-    monkeypatch.setattr(bptt, "SIZES", ((6, 2, 3, 4),))
-    monkeypatch.setattr(bptt, "THREADS", (1,))
+    for benchmark in (bptt, lstm):
+        monkeypatch.setattr(benchmark, "SIZES", ((6, 2, 3, 4),))
+        monkeypatch.setattr(benchmark, "THREADS", (1,))
     monkeypatch.setattr(record, "FOLDER", tmp_path)
 
 
@@ -25,11 +26,20 @@ def test_bptt_table_runs_and_is_stored(small, capsys):
     assert stored["versions"]["torch"] == torch.__version__
 
 
-def test_nothing_is_timed_that_is_not_equal(small):
-    case = bptt.Case(6, 2, 3, 4)
+def test_the_lstms_table_runs_and_leaves_the_stretches_as_they_were(small, capsys):
+    before = lstm.gated_bptt._ROWS
+    (row,) = lstm.main(budget=0.01)["rows"]
+    assert row["rounds"] >= 15 and row["hand_to_torch"] > 0 and row["hand_to_loop_bytes"] <= 1
+    assert "| 1 | 6, 2, 3, 4 |" in capsys.readouterr().out
+    assert lstm.gated_bptt._ROWS == before
+
+
+@pytest.mark.parametrize("benchmark, weight", [(bptt, "W_hh"), (lstm, "W_h")])
+def test_nothing_is_timed_that_is_not_equal(small, benchmark, weight):
+    case = benchmark.Case(6, 2, 3, 4)
     case.check()
     with torch.no_grad():
-        case.cell.W_hh.mul_(1.01)
+        getattr(case.cell, weight).mul_(1.01)
     with pytest.raises(AssertionError):
         case.check()
 

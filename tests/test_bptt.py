@@ -221,6 +221,15 @@ def test_inputs_and_gradients_need_not_be_contiguous(kind):
 
 
 @BOTH
+def test_a_gradient_that_comes_in_is_left_as_it_was(kind):
+    outputs = kind.hand(**_inputs(kind))
+    asked = [torch.randn_like(output) for output in outputs]
+    before = [each.clone() for each in asked]
+    torch.autograd.backward(outputs, asked)
+    assert all(torch.equal(a, b) for a, b in zip(asked, before, strict=True))
+
+
+@BOTH
 @pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 1e-5), (torch.bfloat16, 0.1)])
 def test_lower_precision_stays_in_its_type_and_near(kind, dtype, tolerance):
     inputs = _inputs(kind, T=6, B=3, P=4, m=8, scale=0.4)

@@ -7,10 +7,11 @@ from typing import Any
 from sphinx.application import Sphinx
 
 import unrolled
-from benchmarks import bptt
+from benchmarks import bptt, lstm
 from unrolled.results import stored_result
 
-PLACEHOLDER, SPEED = "{{ modules }}", "{{ speed }}"
+PLACEHOLDER = "{{ modules }}"
+SPEED = {"{{ speed }}": bptt, "{{ speed of the LSTM }}": lstm}
 # The order in which the book meets them; a module that is not named here follows at the end.
 ORDER = (
     "cells", "gated", "unroll", "language", "wirings", "tasks", "corpora", "training", "probe", "highway", "bptt",
@@ -34,12 +35,13 @@ def list_modules(app: Sphinx, docname: str, source: list[str]) -> None:
 
 
 def show_speed(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Write the stored table of `make bench`, and what it was measured on, in place of the placeholder."""
-    if SPEED in source[0]:
-        result = stored_result("bptt")
-        machine = f"{result['processor']} with {result['cores']} cores"
-        where = f"Measured on {machine}, torch {result['versions']['torch']}, {result['date']}."
-        source[0] = source[0].replace(SPEED, f"{bptt.table(result)}\n\n{where}")
+    """Write the stored tables of `make bench`, and what they were measured on, in place of the placeholders."""
+    for placeholder, benchmark in SPEED.items():
+        if placeholder in source[0]:
+            result = stored_result(benchmark.__name__.rpartition(".")[2])
+            machine = f"{result['processor']} with {result['cores']} cores"
+            where = f"Measured on {machine}, torch {result['versions']['torch']}, {result['date']}."
+            source[0] = source[0].replace(placeholder, f"{benchmark.table(result)}\n\n{where}")
 
 
 def to_rst(lines: list[str]) -> list[str]:
