@@ -1,10 +1,12 @@
-"""Text to model, all of it at hand without a network, and the stream that truncated BPTT reads.
+"""Text to model, and the stream that truncated BPTT reads. All but `shakespeare` is at hand without a network.
 
-Every corpus has a fixed split into training, validation and test text that never overlap: names are split
-by whole names, Python source by whole modules.
+Every corpus has a fixed split into training, validation and test text that never overlap: names are split by
+whole names, Python source by whole modules, running text into three stretches. A window is cut from one split
+alone, so none reads over a border.
 """
 
 import lzma
+import os
 import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,8 +18,12 @@ from jaxtyping import Int
 from torch import Tensor
 
 from unrolled._check import check_count, check_ids
+from unrolled._files import download, is_url, read_text, split_text
 
-__all__ = ["Corpus", "hello", "names", "python", "stream_chunks", "surnames"]
+__all__ = ["Corpus", "hello", "names", "python", "shakespeare", "stream_chunks", "surnames", "text_file"]
+
+_SHAKESPEARE_URL = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
+_SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,10 @@ class Corpus:
 
 
 def hello() -> str:
-    """The lecture's text of five characters: read "hell", say "ello"."""
+    """The lecture's text of five characters: read "hell", say "ello". Too short to split.
+
+    Source: the lecture. Licence: none is needed for one word.
+    """
     return "hello"
 
 
@@ -137,6 +146,66 @@ def python() -> Corpus:
         source="the running interpreter's standard library",
         licence="Python Software Foundation License",
         **{split: read(modules) for split, modules in _PYTHON_MODULES.items()},
+    )
+
+
+def text_file(path: str | os.PathLike[str], encoding: str = "utf-8") -> Corpus:
+    """A text file of the reader's own: the first 90 % to train, then 5 % to validate, the last 5 % to test.
+
+    Its vocabulary is every character in the file, sorted. Line ends are read as one newline.
+
+    Args:
+        path: a local file; `~` is the home folder.
+        encoding: how its bytes stand for characters.
+
+    Raises:
+        FileNotFoundError, IsADirectoryError: no such file, or a folder.
+        ValueError: a byte that the encoding does not know, with its place and line; an unknown encoding; or
+            fewer than 40 characters.
+    """
+    path = Path(path).expanduser()
+    text = read_text(path, encoding)
+    return Corpus(
+        name=path.stem,
+        characters="".join(sorted(set(text))),
+        source=str(path),
+        licence="the reader's own to know",
+        **split_text(text, str(path)),
+    )
+
+
+def shakespeare(source: str | os.PathLike[str] | None = None, sha256: str | None = None) -> Corpus:
+    """Tiny Shakespeare, 1,115,394 characters of 65 kinds from the plays; downloaded once, checked and kept.
+
+    The first 90 % train, as in nanoGPT. nanoGPT validates on all the rest and has no test text; here the rest
+    is halved, 5 % to validate and 5 % to test, so a validation score is not on quite the same text.
+
+    The file is kept in `UNROLLED_CACHE` or the user's cache folder. `UNROLLED_PROGRESS=0` hides the bar.
+
+    Args:
+        source: another URL of the file, or a local path; None downloads it from karpathy/char-rnn.
+        sha256: what the file must hash to. None: from the network the hash of tiny Shakespeare, so that another
+            text is refused; a local file is then taken as it is.
+
+    Raises:
+        ConnectionError: no network, or a connection that broke off; the message says what to do instead.
+        FileNotFoundError, IsADirectoryError: no such local file, or a folder.
+        ValueError: another sha256 (nothing is kept), or a file that `text_file` would refuse.
+
+    Source: Karpathy, char-rnn, 2015. Licence: the plays are in the public domain.
+    """
+    url = _SHAKESPEARE_URL if source is None else source
+    if is_url(url):
+        path = download(str(url), (sha256 or _SHAKESPEARE_SHA256).lower(), "shakespeare")
+    else:
+        path = Path(url).expanduser()
+    text = read_text(path, sha256=sha256)
+    return Corpus(
+        name="shakespeare",
+        characters="".join(sorted(set(text))),
+        source=str(url),
+        licence="public domain",
+        **split_text(text, str(url)),
     )
 
 

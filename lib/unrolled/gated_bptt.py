@@ -84,9 +84,11 @@ class _LSTMThroughTime(torch.autograd.Function):
         x, h_0, W_x, W_h, gates, h, K = ctx.saved_tensors
         if d_h is None and d_h_T is None and d_C_T is None:
             return (None,) * 6
-        W_x, W_h = (each if each is None else _for_sigmoid(each) for each in (W_x, W_h))
         T, B, m = h.shape
         for_x, for_h_0, for_C_0, for_W_x, for_W_h, for_b = ctx.needs_input_grad
+        W_h = _for_sigmoid(W_h)
+        if for_x:
+            W_x = _for_sigmoid(W_x)
         d_x = h.new_empty(T, B, W_x.shape[1]) if for_x else None
         # Summed over stretches as they are passed; transposed, which the products are faster in.
         d_W_x = h.new_zeros(x.shape[-1], 4 * m) if for_W_x else None
