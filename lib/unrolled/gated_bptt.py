@@ -17,6 +17,7 @@ Dimensions, time first throughout this module:
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -96,7 +97,7 @@ class _LSTMThroughTime(torch.autograd.Function):
         d_b = h.new_zeros(4 * m) if for_b else None
 
         d_K = h.new_zeros(B, m) if d_C_T is None else d_C_T * -0.5
-        delta_after = None
+        delta_after: Any = None
         for first, end in reversed(list(_stretches(T, B))):
             now, d_h_now = slice(first, end), _asked(d_h, d_h_T if end == T else None, h, first, end)
             delta, slope = _local(gates[now], K[first : end + 1])  # (…, B, 4m), (…, B, m)

@@ -7,88 +7,17 @@ letters too, is drawn in the picture's own units, so that a small picture is a l
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
-import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.patches import FancyBboxPatch, PathPatch, Polygon
-from matplotlib.textpath import TextPath
-from matplotlib.transforms import Affine2D
 
 from unrolled._check import check_choice
-from unrolled.style import colour
+from unrolled._drawing import _EDGE, _GAP, _SIZE, _arrow, _box, _canvas
 
 __all__ = ["WIRINGS", "feedforward", "unrolled", "wiring", "wirings"]
 
 WIRINGS = ("one to one", "one to many", "many to one", "many to many", "encoder-decoder", "both directions")
 
-_SIZE = 0.62  # of a box
 _ALONG, _UP = 1.3, 1.25  # from box to box, along time and from row to row
-_GAP = 0.07  # between a box and an arrow
-_EDGE = _SIZE / 2 + 0.12  # from the centre of an outermost box to the picture's border
 _ASIDE = 0.3  # of the two states of one time, where there are two
-
-Point = tuple[float, float]
-
-
-def _canvas(
-    ax: Axes | None, width: float, height: float, title: str, *, left: float = 0.0, right: float = 0.0
-) -> Axes:
-    """Axes without a frame, with equal units, for boxes centred from (-left, 0) to (width + right, height)."""
-    wide, high = left + width + right + 2 * _EDGE, height + 2 * _EDGE
-    if ax is None:
-        inches = min(7.2 / wide, 0.75)  # to one unit
-        ax = plt.subplots(figsize=(max(3.2, wide * inches), high * inches + (0.4 if title else 0.05)))[1]
-    ax.set(xlim=(-left - _EDGE, width + right + _EDGE), ylim=(-_EDGE, height + _EDGE), aspect="equal")
-    ax.axis("off")
-    ax.set_title(title)
-    return ax
-
-
-def _write(ax: Axes, x: float, y: float, text: str, shade: str, size: float, align: str = "center") -> None:
-    """Text in the picture's units, `size` high; `align` says what of it stands at x."""
-    path = TextPath((0, 0), text, size=1.0)
-    box = path.get_extents()
-    low, high = (box.y0, box.y1) if text.startswith("$") else (0.0, 0.56)  # letters share a line
-    if align == "center":
-        x -= size * (box.x0 + box.x1) / 2
-    to = Affine2D().scale(size).translate(x, y - size * (low + high) / 2)
-    # Unsnapped: rounded to whole pixels, a thin letter would be one pixel wide here and two there.
-    ax.add_patch(PathPatch(path.transformed(to), facecolor=shade, lw=0, zorder=4, snap=False))
-
-
-def _box(ax: Axes, x: float, y: float, text: str, role: str, *, ghost: bool = False) -> None:
-    """A vector: a rounded box in the colour of its role, centred at (x, y); a ghost is only outlined."""
-    shade, paper = colour(role), colour("paper")
-    ax.add_patch(
-        FancyBboxPatch(
-            (x - _SIZE / 2, y - _SIZE / 2), _SIZE, _SIZE, boxstyle="round,pad=0,rounding_size=0.13",
-            facecolor=paper if ghost else shade, edgecolor=shade, lw=1.2, ls=(0, (3, 2)) if ghost else "-", zorder=3,
-        )
-    )  # fmt: skip
-    room = 0.8 * _SIZE / max(0.3, 0.3 * 0.62 * (1 if "$" in text else len(text)))
-    _write(ax, x, y, text, shade if ghost else paper, 0.3 * min(1.0, room))
-
-
-def _arrow(ax: Axes, start: Point, end: Point, label: str = "", *, dashed: bool = False) -> None:
-    """A weight matrix: a straight arrow between two points, with its name beside it; dashed for what is fed back."""
-    a, b = np.array(start), np.array(end)
-    along = (b - a) / np.linalg.norm(b - a)
-    across = np.array([-along[1], along[0]])
-    neck = b - 0.17 * along
-    shade = colour("muted")
-    # First a paler, wider line: a margin where two arrows cross.
-    for width, paint, order in ((5.0, colour("paper"), 1.0), (1.3, shade, 1.5)):
-        style = (0, (3, 2)) if dashed and paint == shade else "-"
-        ax.plot(
-            *zip(a, neck, strict=True), color=paint, lw=width, ls=style, solid_capstyle="butt", zorder=order
-        )
-    ax.add_patch(Polygon([b, neck + 0.085 * across, neck - 0.085 * across], color=shade, lw=0, zorder=2))
-    if label:
-        x, y = (a + b) / 2
-        upright = abs(along[0]) < 1e-9
-        _write(
-            ax, x + (0.1 if upright else -0.05), y + (0.0 if upright else 0.22), label, shade, 0.2,
-            "left" if upright else "center",
-        )  # fmt: skip
 
 
 def _up(ax: Axes, x: float, y: float, to: float, label: str = "") -> None:
