@@ -6,6 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unrolled.cells import NONLINEARITIES, RNNCell, RNNState, detach, rnn_step
+from unrolled.device import stack_seeds
+from unrolled.gated import GATES, LSTMCell, LSTMState
+from unrolled.unroll import LSTM, unroll
 
 sizes = st.integers(1, 6)
 
@@ -90,3 +93,80 @@ def test_step_needs_no_module():
         torch.ones(1, 2), RNNState(torch.ones(1, 1)), torch.ones(1, 2), torch.ones(1, 1), torch.ones(1)
     )
     assert float(h_t) == pytest.approx(float(torch.tanh(torch.tensor(4.0))))
+
+
+@pytest.mark.parametrize("gate", ["i", "f", "o"])
+def test_a_gate_left_out_is_one_that_stands_open_for_ever(gate):
+    """The whole LSTM with that gate's weights zero and its bias infinite: the same values and gradients."""
+    P, m = 3, 4
+    cell = LSTMCell(P, m, without=gate, dtype=torch.float64)
+    whole = LSTMCell(P, m, dtype=torch.float64)
+    rows = torch.tensor([name != gate for name in GATES]).repeat_interleave(m)
+    pairs = [(cell.W_x, whole.W_x), (cell.W_h, whole.W_h), (cell.b, whole.b)]
+    with torch.no_grad():
+        for small, large in pairs:
+            assert len(small) == 3 * m  # no rows for the gate
+            large.zero_()
+            large[rows] = small
+        whole.b[~rows] = torch.inf
+    x = torch.randn(2, 6, P, dtype=torch.float64)
+    h, end, trace = unroll(cell, x)
+    h_whole, _, trace_whole = unroll(whole, x)
+    assert list(trace) == list(trace_whole) == [*GATES, "C", "h"]
+    assert (trace[gate] == 1).all()
+    for name in trace:
+        torch.testing.assert_close(trace[name], trace_whole[name], rtol=0, atol=1e-12)
+    assert torch.equal(end.C, trace["C"][:, -1]) and isinstance(end, LSTMState)
+    weighting = torch.randn_like(h)
+    (h * weighting).sum().backward()
+    (h_whole * weighting).sum().backward()
+    for small, large in pairs:
+        torch.testing.assert_close(small.grad, large.grad[rows], rtol=1e-12, atol=1e-12)
+        assert small.grad.any()
+
+
+def test_without_its_forget_gate_an_lstm_only_ever_adds():
+    cell, x = LSTMCell(3, 4, without="f", dtype=torch.float64), torch.randn(2, 6, 3, dtype=torch.float64)
+    _, _, trace = unroll(cell, x)
+    torch.testing.assert_close(trace["C"], (trace["i"] * trace["g"]).cumsum(dim=1), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("gate", ["i", "o", "f"])
+def test_the_forget_bias_finds_its_gate_whatever_is_left_out(gate):
+    biases = []
+    for forget_bias in (0.0, 5.0):
+        torch.manual_seed(0)
+        biases.append(LSTMCell(3, 40, without=gate, forget_bias=forget_bias).b.detach().view(3, 40))
+    raised = (biases[1] - biases[0]).mean(dim=1)
+    expected = [5.0 if name == "f" else 0.0 for name in GATES if name != gate]
+    torch.testing.assert_close(raised, torch.tensor(expected))
+
+
+def test_seeds_of_an_lstm_without_a_gate_train_side_by_side():
+    x = torch.randn(2, 5, 3)
+    together = stack_seeds(lambda: LSTM(3, 4, without="o"), [3, 8])
+    h, _ = together(x)
+    for s, seed in enumerate([3, 8]):
+        torch.manual_seed(seed)
+        torch.testing.assert_close(h[s], LSTM(3, 4, without="o", backend="loop")(x)[0])
+
+
+def test_torch_has_no_lstm_without_a_gate_and_says_so():
+    cell = LSTMCell(3, 4, without="f")
+    for exchange in (cell.to_torch_weights, lambda: cell.load_torch_weights(cell.W_x, cell.W_h, cell.b)):
+        with pytest.raises(ValueError, match="without: torch has no LSTM with a gate left out.*got 'f'"):
+            exchange()
+    with pytest.raises(ValueError, match="without: expected one of 'i', 'f', 'o', got 'g'"):
+        LSTMCell(3, 4, without="g")
+    assert "without='f'" in repr(cell) and "without" not in repr(LSTMCell(3, 4))
+
+
+@pytest.mark.parametrize("backend", ["hand", "torch"])
+def test_only_the_loop_leaves_a_gate_out(backend):
+    with pytest.raises(
+        ValueError, match=f"backend: an LSTM without i runs in the loop alone.*got '{backend}'"
+    ):
+        LSTM(3, 4, without="i", backend=backend)
+    x = torch.randn(2, 5, 3)
+    lstm = LSTM(3, 4, without="i")
+    assert torch.equal(lstm(x)[0], unroll(lstm.cells[0], x)[0])  # what "auto" takes

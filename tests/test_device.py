@@ -10,7 +10,7 @@ import torch
 
 import unrolled
 from conftest import OneDevice
-from unrolled import bptt, cells, gated, gated_bptt, highway, language, probe, training, wirings
+from unrolled import bptt, cells, gated, gated_bptt, highway, language, probe, sampling, training, wirings
 from unrolled import unroll as unroll_module
 from unrolled.device import default_device, seed_everything, stack_seeds
 
@@ -61,6 +61,9 @@ def _unroll_both_ways():
 def _character_models():
     for options in ({}, {"embedding_size": 3}, {"num_layers": 2, "backend": "loop"}):
         _trained(_character_model(**options), _ids(B, T))
+    for cell in language.CELLS:
+        options = {"embedding_size": m, "tied": True, "dropout": 0.5, "num_layers": 2}
+        _trained(_character_model(cell=cell, backend="loop", **options), _ids(B, T))
     _trained(stack_seeds(lambda: _character_model(backend="loop"), [0, 1]), _ids(B, T))
 
 
@@ -154,6 +157,9 @@ CALLS = {
     "language.one_hot": lambda: language.one_hot(_ids(B, T), G),
     "language.Readout": lambda: _trained(_model(lambda: language.Readout(m, G)), _x(B, T, m)),
     "language.CharacterModel": _character_models,
+    "sampling.probabilities": lambda: [
+        sampling.probabilities(_x(B, G), temperature=t, top_k=2, top_p=0.5) for t in (0.0, 0.7)
+    ],
     "wirings.OneToOne": lambda: _trained(_model(lambda: wirings.OneToOne(P, m, G)), _x(B, P)),
     "wirings.ManyToOne": lambda: _trained(_model(lambda: wirings.ManyToOne(P, m, G)), _x(B, T, P)),
     "wirings.ManyToMany": lambda: _trained(
@@ -175,7 +181,21 @@ EXEMPT = {
     "gated": {"LSTMState": "a tuple", "GRUState": "a tuple", "GATES": "a table"},
     "highway": {"GateStatistics": "numbers", "gate_statistics": "returns Python numbers"},
     "unroll": {"BACKENDS": "a table"},
-    "language": {"Vocabulary": "text", "generate": "text"},
+    "language": {
+        "CELLS": "a table",
+        "Vocabulary": "text",
+        "generate": "text",
+        "load": "files",
+        "pretrained": "files",
+        "read_model": "files",
+        "save": "files",
+    },
+    "league": "trains on the CPU and returns Python numbers",
+    "sampling": {"generate": "text"},
+    "checkpoints": "files",
+    "recipes": "numbers and text",
+    "runs": "waits for numbers at every update; its forward pass and loss are exercised through every model",
+    "cli": "text",
     "wirings": {"FEEDS": "a table"},
     "training": {
         "Config": "numbers",
@@ -190,6 +210,7 @@ EXEMPT = {
     "tasks": "data made on the CPU from a CPU generator",
     "plots": "figures",
     "schematics": "figures",
+    "cell_schematics": "figures",
     "style": "colours",
 }
 

@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from unrolled import corpora, results, schematics, style, tasks
+from unrolled import cell_schematics, corpora, results, schematics, style, tasks
 from unrolled.cells import RNNCell, RNNState, detach
+from unrolled.checkpoints import write_numbered
 from unrolled.device import stack_seeds
 from unrolled.gated import LSTMCell, LSTMState
 from unrolled.gated_bptt import lstm_through_time
 from unrolled.language import CharacterModel, Readout, Vocabulary, generate, one_hot
-from unrolled.training import Config, clip_gradient, fit
+from unrolled.recipes import Recipe, open_corpus
+from unrolled.runs import training_device
+from unrolled.training import Config, clip_gradient, evaluate, fit
 from unrolled.unroll import GRU, LSTM, RNN, unroll
 from unrolled.wirings import EncoderDecoder, ManyToOne, OneToMany, OneToOne
 
@@ -241,6 +244,36 @@ CASES = {
         ValueError,
         "length: expected a whole number of at least 0, got -1",
     ),
+    "top-k": (
+        lambda: generate(model, "h", 3, top_k=0),
+        ValueError,
+        "top_k: expected a whole number of at least 1, got 0",
+    ),
+    "top-p": (
+        lambda: generate(model, "h", 3, top_p=1.5),
+        ValueError,
+        "top_p: expected a share above 0 and at most 1, got 1.5",
+    ),
+    "cell of a model": (
+        lambda: CharacterModel(vocabulary, 4, cell="qrnn"),
+        ValueError,
+        "cell: expected one of 'rnn', 'lstm', 'gru', got 'qrnn'",
+    ),
+    "tied sizes": (
+        lambda: CharacterModel(vocabulary, 4, embedding_size=3, tied=True),
+        ValueError,
+        "tied: expected embedding_size = hidden_size, for one matrix to serve as both; got 3 and 4",
+    ),
+    "dropout of a model": (
+        lambda: CharacterModel(vocabulary, 4, dropout=1.0),
+        ValueError,
+        "dropout: expected a share from 0 to below 1, got 1.0",
+    ),
+    "look-up range": (
+        lambda: CharacterModel(vocabulary, 4, embedding_size=3)(ids + 4),
+        ValueError,
+        "ids: expected numbers from 0 to 3, got 4 to 4",
+    ),
     # wirings
     "feed": (
         lambda: OneToMany(3, 4, 2, feed="noise"),
@@ -294,6 +327,46 @@ CASES = {
         ValueError,
         "optimizer: expected one of 'adam', 'sgd', got 'lion'",
     ),
+    "a window": (
+        lambda: evaluate(model, ids[0], window=0),
+        ValueError,
+        "window: expected a whole number of at least 1, got 0",
+    ),
+    "a recipe's share": (
+        lambda: Recipe(dropout=1),
+        ValueError,
+        "dropout: expected a share from 0 to below 1, got 1",
+    ),
+    "a recipe's step size": (
+        lambda: Recipe(learning_rate=math.nan),
+        ValueError,
+        "learning_rate: expected a number above 0, got nan",
+    ),
+    "a recipe's schedule": (
+        lambda: Recipe(schedule="step"),
+        ValueError,
+        "schedule: expected one of 'constant', 'linear', 'cosine', got 'step'",
+    ),
+    "a recipe's field": (
+        lambda: Recipe.from_dict({"layers": 2}),
+        ValueError,
+        "recipe: expected fields among corpus, cell,",
+    ),
+    "a corpus": (
+        lambda: open_corpus("nowhere.txt"),
+        ValueError,
+        "corpus: expected names, python, shakespeare, hello or the path of a text file, got 'nowhere.txt'",
+    ),
+    "checkpoints to keep": (
+        lambda: write_numbered("nowhere", "best", 1, {}, {}, keep=0),
+        ValueError,
+        "keep: expected a whole number of at least 1, got 0",
+    ),
+    "a run's device": (
+        lambda: training_device("teapot"),
+        ValueError,
+        "device: expected auto, cpu, cuda or mps, got 'teapot'",
+    ),
     "no batches": (
         lambda: fit(ManyToOne(3, 4, 2), [], lambda *_: x),
         ValueError,
@@ -335,6 +408,11 @@ CASES = {
         lambda: schematics.feedforward(heads=()),
         ValueError,
         "heads: expected at least one name, got none",
+    ),
+    "gate of a picture": (
+        lambda: cell_schematics.lstm_cell("fx"),
+        ValueError,
+        "show: expected one of 'f', 'i', 'g', 'o', got 'x'",
     ),
     "colour": (lambda: style.colour("beige"), KeyError, "name: expected one of input, hidden, output"),
 }

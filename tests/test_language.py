@@ -4,10 +4,27 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn import functional as F
 
+from unrolled import language
 from unrolled.cells import RNNState
+from unrolled.checkpoints import DamagedFile
 from unrolled.device import stack_seeds
-from unrolled.language import CharacterModel, Readout, Vocabulary, generate, one_hot
+from unrolled.gated import GRUState, LSTMState
+from unrolled.language import (
+    CELLS,
+    CharacterModel,
+    Readout,
+    Vocabulary,
+    generate,
+    load,
+    one_hot,
+    pretrained,
+    read_model,
+    save,
+)
+from unrolled.sampling import probabilities
+from unrolled.training import cross_entropy
 
 
 @given(st.text(min_size=1, max_size=60))
@@ -44,24 +61,30 @@ def test_embedding_is_a_factored_input_matrix():
     torch.testing.assert_close(embedded(ids)[0], plain(ids)[0], rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("embedding_size", [None, 3])
-def test_model_whole_equals_chunks(embedding_size):
+def test_model_whole_equals_chunks(embedding_size, cell):
     vocabulary = Vocabulary("hello")
-    model = CharacterModel(vocabulary, 6, embedding_size=embedding_size, num_layers=2).double()
+    model = CharacterModel(vocabulary, 6, embedding_size=embedding_size, num_layers=2, cell=cell).double()
     ids = vocabulary.encode("hellohello").view(2, 5)
     whole, final = model(ids)
     first, state = model(ids[:, :2])
     second, end = model(ids[:, 2:], state)
     torch.testing.assert_close(torch.cat([first, second], dim=1), whole, rtol=0, atol=1e-12)
-    torch.testing.assert_close(end[-1].h, final[-1].h, rtol=0, atol=1e-12)
+    for part, expected in zip(end, final, strict=True):
+        torch.testing.assert_close(part, expected, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("embedding_size", [None, 3])
-def test_stacked_character_models_equal_each_alone(embedding_size):
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"embedding_size": 3}, {"embedding_size": 6, "tied": True}, {"embedding_size": 3, "cell": "lstm"}],
+    ids=str,
+)
+def test_stacked_character_models_equal_each_alone(options):
     vocabulary = Vocabulary("hello")
 
     def build():
-        return CharacterModel(vocabulary, 6, embedding_size=embedding_size)
+        return CharacterModel(vocabulary, 6, **options)
 
     together = stack_seeds(build, [3, 4, 5])
     ids = vocabulary.encode("hellohello").view(2, 5)
@@ -149,3 +172,156 @@ def test_character_state_is_a_tuple_of_cell_states():
     model = CharacterModel(Vocabulary("abc"), 8, num_layers=2)
     _, state = model(torch.tensor([[0, 1]]))
     assert [type(part) for part in state] == [RNNState, RNNState]
+
+
+# ---- cells, embeddings, dropout, tied weights
+
+
+@pytest.mark.parametrize(("cell", "kind"), [("rnn", RNNState), ("lstm", LSTMState), ("gru", GRUState)])
+def test_the_model_runs_the_cell_it_is_asked_for(cell, kind):
+    model = CharacterModel(Vocabulary("abc"), 8, num_layers=2, cell=cell)
+    logits, state = model(torch.tensor([[0, 1]]))
+    assert logits.shape == (1, 2, 3) and [type(part) for part in state] == [kind, kind]
+    assert isinstance(model.rnn, CELLS[cell])
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_an_embedding_is_looked_up_and_equals_the_product_with_one_hot_vectors(tied):
+    """In values and in every gradient."""
+    model = CharacterModel(Vocabulary("hello"), 6, embedding_size=6, tied=tied, cell="lstm").double()
+    ids = model.vocabulary.encode("hellohello").view(2, 5)
+    table = model.readout.W_hy if tied else model.E.mT
+    h, _ = model.rnn(one_hot(ids, 4, torch.float64) @ table)
+    weights = list(model.parameters())
+    expected = torch.autograd.grad(cross_entropy(model.readout(h), ids), weights)
+    found = torch.autograd.grad(cross_entropy(model(ids)[0], ids), weights)
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-14)
+
+
+def test_tied_weights_are_one_matrix():
+    tied = CharacterModel(Vocabulary("hello"), 6, embedding_size=6, tied=True)
+    free = CharacterModel(Vocabulary("hello"), 6, embedding_size=6)
+    count = [sum(weight.numel() for weight in model.parameters()) for model in (tied, free)]
+    assert count[1] - count[0] == 6 * 4
+    with torch.no_grad():
+        tied.readout.W_hy[2] = 7.0
+    assert torch.equal(tied.embed(torch.tensor([[2]]))[0, 0], torch.full((6,), 7.0))
+
+
+def test_dropout_stands_in_three_places_while_training_and_nowhere_else(monkeypatch):
+    seen = []
+    real = F.dropout
+
+    def counted(x, p, training):
+        seen.append((tuple(x.shape), p, training))
+        return real(x, p, training)
+
+    monkeypatch.setattr(F, "dropout", counted)
+    model = CharacterModel(
+        Vocabulary("abc"), 8, embedding_size=5, num_layers=2, dropout=0.4, cell="gru", backend="loop"
+    )
+    ids = torch.zeros(2, 7, dtype=torch.long)
+    model(ids)
+    assert seen == [((2, 7, 5), 0.4, True), ((2, 7, 8), 0.4, True), ((2, 7, 8), 0.4, True)]
+    assert not torch.equal(model(ids)[0], model(ids)[0])
+    model.eval()
+    assert torch.equal(model(ids)[0], model(ids)[0])
+
+
+def test_generation_turns_dropout_off_and_on_again():
+    model = CharacterModel(Vocabulary("abcdef"), 16, embedding_size=4, dropout=0.5)
+    texts = {generate(model, "a", 30, temperature=0) for _ in range(3)}
+    assert len(texts) == 1 and model.training
+    assert generate(model.eval(), "a", 30, temperature=0) in texts and not model.training
+
+
+# ---- what is drawn from
+
+LOGITS = torch.tensor([0.0, 2.0, 1.0, -1.0, 2.0])
+
+
+@given(
+    st.lists(st.floats(-5, 5, width=32), min_size=1, max_size=8),
+    st.one_of(st.none(), st.integers(1, 9)),
+    st.one_of(st.none(), st.floats(0.01, 1)),
+    st.sampled_from([0.3, 1.0, 2.0]),
+)
+def test_probabilities_are_a_sort_written_out(values, top_k, top_p, temperature):
+    logits = torch.tensor(values, dtype=torch.float64)
+    found = probabilities(logits, temperature=temperature, top_k=top_k, top_p=top_p).tolist()
+    p = torch.softmax(logits / temperature, dim=0).tolist()
+    order = sorted(range(len(p)), key=lambda i: -values[i])
+    kept = [i for i in order if top_k is None or values[i] >= values[order[min(top_k, len(p)) - 1]]]
+    share = {i: p[i] / sum(p[j] for j in kept) for i in kept}
+    before, chosen = 0.0, []
+    for i in kept:
+        if top_p is not None and top_p < 1 and before >= top_p * (1 + 1e-12):
+            break
+        chosen.append(i)
+        before += share[i]
+    total = sum(share[i] for i in chosen)
+    assert sum(found) == pytest.approx(1)
+    if top_p is None or all(
+        abs(sum(share[i] for i in kept[:n]) - top_p) > 1e-9 for n in range(len(kept) + 1)
+    ):
+        assert found == pytest.approx([share[i] / total if i in chosen else 0.0 for i in range(len(p))])
+
+
+def test_probabilities_keep_what_they_are_told_to():
+    assert probabilities(LOGITS, top_k=1).tolist() == pytest.approx(
+        [0, 0.5, 0, 0, 0.5]
+    )  # equals stay together
+    assert (probabilities(LOGITS, top_k=3) > 0).tolist() == [False, True, True, False, True]
+    assert (probabilities(LOGITS, top_p=0.01) > 0).sum() == 1  # the likeliest always stays
+    assert torch.equal(probabilities(LOGITS, top_p=1.0, top_k=99), torch.softmax(LOGITS, dim=0))
+    assert probabilities(LOGITS, temperature=0).tolist() == [0, 1, 0, 0, 0]
+    batch = torch.stack([LOGITS, LOGITS.flip(0)])
+    for row, alone in zip(probabilities(batch, top_p=0.7), batch, strict=True):
+        torch.testing.assert_close(row, probabilities(alone, top_p=0.7))
+
+
+def test_generation_draws_only_from_what_is_kept():
+    model = _fixed_model([2.0, 1.0, 0.0])
+    generator = torch.Generator().manual_seed(0)
+    assert set(generate(model, "a", 300, generator=generator)) == set("abc")
+    assert set(generate(model, "a", 300, top_k=2, generator=generator)) == set("ab")
+    assert set(generate(model, "a", 300, top_p=0.5, generator=generator)) == {"a"}
+
+
+# ---- models on disk
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_saved_model_comes_back_whole(cell, tmp_path):
+    model = CharacterModel(
+        Vocabulary("hello\n"), 6, embedding_size=3, num_layers=2, cell=cell, dropout=0.2
+    ).double()
+    path = save(model, tmp_path / "a.model", corpus="hello", score=1.5)
+    back = load(path)
+    assert back.about["corpus"] == "hello" and back.about["score"] == 1.5
+    assert back.describe() == model.describe() and not back.training
+    assert back.vocabulary.characters == model.vocabulary.characters
+    for (name, a), (other, b) in zip(back.named_parameters(), model.named_parameters(), strict=True):
+        assert name == other and torch.equal(a, b) and a.dtype == b.dtype
+    weights, about = read_model(f"{path}.json")
+    assert weights.keys() == dict(model.named_parameters()).keys() and about == back.about
+
+
+def test_a_model_is_found_by_name_and_a_stranger_is_refused(tmp_path, monkeypatch):
+    folder = tmp_path / "data" / "pretrained"
+    save(CharacterModel(Vocabulary("abc"), 4), folder / "small")
+    monkeypatch.setattr(language.resources, "files", lambda package: tmp_path)
+    assert pretrained() == ["small"] and load("small").rnn.hidden_size == 4
+    with pytest.raises(
+        FileNotFoundError, match=r"source: expected a file of a model.* \('small'\), got 'smaller'"
+    ):
+        load("smaller")
+    with pytest.raises(
+        FileNotFoundError, match="source: expected a run's folder, got .*, which holds no model"
+    ):
+        load(tmp_path)
+    file = folder / "small.safetensors"
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(DamagedFile, match=r"small\.safetensors: expected \d+ bytes"):
+        load("small")

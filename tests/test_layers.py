@@ -8,15 +8,19 @@ from conftest import ROOT
 
 LAYERS = (
     ("_check", "style"),
-    ("_heatmaps",),
-    ("device", "results", "cells", "tasks", "corpora", "plots", "schematics"),
+    ("_drawing", "_files", "_heatmaps", "_vocabulary", "checkpoints", "sampling"),
+    ("device", "results", "cells", "tasks", "corpora", "plots", "schematics", "cell_schematics"),
     ("bptt", "gated"),
+    ("gated_bptt",),
     ("_recurrent",),
     ("unroll",),
-    ("language",),
+    ("language", "_ranks"),
     ("wirings", "probe", "highway"),
-    ("training",),
-    ("cli", "__main__"),
+    ("training", "recipes"),
+    ("_run", "_console", "league"),
+    ("runs",),
+    ("cli",),
+    ("__main__",),
 )
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
 MODULES = sorted(path for path in (ROOT / "lib/unrolled").glob("*.py") if path.stem != "__init__")

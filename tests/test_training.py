@@ -103,6 +103,25 @@ def test_evaluate_does_not_depend_on_how_much_is_read_at_once():
     assert all(weight.grad is None for weight in model.parameters())
 
 
+@pytest.mark.parametrize("window", [1, 7, 54, 1000])
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_fresh_windows_begin_from_zeros_and_score_every_character_but_the_first(window, batch_size):
+    """Character by character: what stands before it in its own window, and nothing else."""
+    vocabulary = Vocabulary(TEXT)
+    ids = vocabulary.encode(TEXT)
+    model = CharacterModel(vocabulary, 6).double()
+    each = []
+    for t in range(1, len(ids)):
+        start = (t - 1) // window * window
+        assert 1 <= t - start <= window
+        logits, _ = model(ids[None, start:t])
+        each.append(F.cross_entropy(logits[:, -1], ids[None, t]).item())
+    found = evaluate(model, ids, batch_size=batch_size, window=window)
+    assert found == pytest.approx(sum(each) / len(each), rel=1e-12)
+    if window >= len(ids) - 1:
+        assert found == pytest.approx(evaluate(model, ids), rel=1e-12)
+
+
 def test_fit_learns_and_writes_down_every_update():
     model = ManyToOne(8, 12, 2)
     generator = torch.Generator().manual_seed(0)

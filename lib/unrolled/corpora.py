@@ -23,7 +23,7 @@ from unrolled._files import download, is_url, read_text, split_text
 __all__ = ["Corpus", "hello", "names", "python", "shakespeare", "stream_chunks", "surnames", "text_file"]
 
 _SHAKESPEARE_URL = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
-_SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
+SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ def shakespeare(source: str | os.PathLike[str] | None = None, sha256: str | None
     """
     url = _SHAKESPEARE_URL if source is None else source
     if is_url(url):
-        path = download(str(url), (sha256 or _SHAKESPEARE_SHA256).lower(), "shakespeare")
+        path = download(str(url), (sha256 or SHAKESPEARE_SHA256).lower(), "shakespeare")
     else:
         path = Path(url).expanduser()
     text = read_text(path, sha256=sha256)

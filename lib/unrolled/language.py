@@ -1,94 +1,27 @@
-"""Characters in, a distribution over the next character out: vocabulary, model, generation."""
+"""Characters in, a distribution over the next character out: vocabulary, model, models on disk, generation."""
 
-from collections.abc import Iterable
+import warnings
+from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from unrolled._check import check_count, check_ids, check_tensor
-from unrolled.unroll import RNN
+from unrolled._check import check_choice, check_count, check_ids, check_tensor
+from unrolled._vocabulary import Vocabulary, check_range, one_hot
+from unrolled.checkpoints import DamagedFile, Pair, ending, read_newest, read_pair, stem, write_pair
+from unrolled.sampling import generate
+from unrolled.unroll import GRU, LSTM, RNN, Recurrent
 
-__all__ = ["CharacterModel", "Readout", "Vocabulary", "generate", "one_hot"]
+__all__ = [
+    "CELLS", "CharacterModel", "Readout", "Vocabulary", "generate", "load", "one_hot", "pretrained", "read_model",
+    "save",
+]  # fmt: skip
 
-
-class Vocabulary:
-    """The characters a model knows, each with its number.
-
-    Args:
-        characters: any text; its distinct characters, sorted, get the numbers 0 … V-1.
-
-    Raises:
-        TypeError: not a string.
-        ValueError: an empty text.
-
-    Taught in chapter 02.
-    """
-
-    def __init__(self, characters: str) -> None:
-        if not isinstance(characters, str):
-            raise TypeError(
-                f"characters: expected a string, got {type(characters).__name__} {characters!r:.60}"
-            )
-        if not characters:
-            raise ValueError("characters: expected at least one character, got an empty text")
-        self.characters = "".join(sorted(set(characters)))
-        self._number = {character: i for i, character in enumerate(self.characters)}
-
-    def __len__(self) -> int:
-        return len(self.characters)
-
-    def __repr__(self) -> str:
-        return f"Vocabulary({self.characters!r})"
-
-    def encode(self, text: str) -> Int[Tensor, " T"]:
-        """The numbers of a text's characters, (T,).
-
-        Raises:
-            ValueError: an empty text, or a character the vocabulary does not hold (named with its position).
-        """
-        if not isinstance(text, str):
-            raise TypeError(f"text: expected a string, got {type(text).__name__} {text!r:.60}")
-        if not text:
-            raise ValueError("text: expected at least one character, got an empty text")
-        for position, character in enumerate(text):
-            if character not in self._number:
-                raise ValueError(
-                    f"text: expected only the {len(self)} characters of the vocabulary, "
-                    f"got {character!r} at position {position}"
-                )
-        return torch.tensor([self._number[character] for character in text])
-
-    def decode(self, ids: Tensor | Iterable[int]) -> str:
-        """The text of a sequence of numbers.
-
-        Raises:
-            ValueError: a number outside 0 … V-1.
-        """
-        numbers = check_ids("ids", ids, "T").tolist() if isinstance(ids, Tensor) else list(ids)
-        for number in numbers:
-            if not 0 <= number < len(self):
-                raise ValueError(f"ids: expected numbers from 0 to {len(self) - 1}, got {number}")
-        return "".join(self.characters[number] for number in numbers)
-
-
-def one_hot(ids: Int[Tensor, "..."], size: int, dtype: torch.dtype | None = None) -> Float[Tensor, "... V"]:
-    r"""Each number as a vector of zeros with a single 1: $(\dots)$ to $(\dots, V)$.
-
-    Raises:
-        ValueError: a number outside 0 … size-1.
-
-    Taught in chapter 02: $W_{xh}$ times a one-hot vector is one column of $W_{xh}$.
-    """
-    check_count("size", size)
-    check_ids("ids", ids, "...")
-    if ids.device.type != "meta" and ids.numel() and not (int(ids.min()) >= 0 and int(ids.max()) < size):
-        raise ValueError(
-            f"ids: expected numbers from 0 to {size - 1}, got {int(ids.min())} to {int(ids.max())}"
-        )
-    hot = torch.zeros(*ids.shape, size, dtype=dtype or torch.get_default_dtype(), device=ids.device)
-    return hot.scatter_(-1, ids.long().unsqueeze(-1), 1.0)
+CELLS: dict[str, type[Recurrent]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 
 class Readout(nn.Module):
@@ -129,10 +62,15 @@ class CharacterModel(nn.Module):
         vocabulary: the characters it reads and writes, V of them.
         hidden_size: m.
         embedding_size: E, numbers in a learned vector for each character; None feeds one-hot vectors.
-        num_layers: layers of the RNN.
-        backend: see `unrolled.unroll.RNN`.
+        num_layers: layers of the network.
+        cell: `"rnn"`, `"lstm"` or `"gru"`.
+        dropout: the share of numbers set to zero while training: in embeddings, between layers and before the readout,
+            never from one time to the next.
+        tied: read each character as its own row of $W_{hy}$; takes E = m.
+        backend: see `unrolled.unroll.Recurrent`.
 
-    Source: Sutskever et al. (2011), Karpathy (2015). Taught in chapter 02 and, for real text, in chapter 07.
+    Source: Sutskever et al. (2011), Karpathy (2015); dropout: Zaremba et al. (2014); tied weights: Press and Wolf
+    (2017). Taught in chapter 02 and, for real text, in chapter 07.
     """
 
     def __init__(
@@ -142,6 +80,9 @@ class CharacterModel(nn.Module):
         *,
         embedding_size: int | None = None,
         num_layers: int = 1,
+        cell: str = "rnn",
+        dropout: float = 0.0,
+        tied: bool = False,
         backend: str = "auto",
     ) -> None:
         super().__init__()
@@ -151,64 +92,132 @@ class CharacterModel(nn.Module):
             )
         self.vocabulary = vocabulary
         V = len(vocabulary)
+        if tied and embedding_size != hidden_size:
+            raise ValueError(
+                f"tied: expected embedding_size = hidden_size, for one matrix to serve as both; "
+                f"got {embedding_size} and {hidden_size}"
+            )
+        self.tied, self.dropout = tied, float(dropout)
         self.E: nn.Parameter | None = None
         if embedding_size is not None:
-            self.E = nn.Parameter(torch.randn(check_count("embedding_size", embedding_size), V))  # (E, V)
-        self.rnn = RNN(embedding_size or V, hidden_size, num_layers, backend=backend)
+            check_count("embedding_size", embedding_size)
+            if not tied:
+                self.E = nn.Parameter(torch.randn(embedding_size, V))  # (E, V)
+        network = CELLS[check_choice("cell", cell, CELLS)]
+        self.rnn = network(embedding_size or V, hidden_size, num_layers, dropout=dropout, backend=backend)
         self.readout = Readout(hidden_size, V)
+        self.about: dict[str, Any] = {}  # what `load` read beside the weights
+        self._sizes = {
+            "hidden_size": hidden_size, "embedding_size": embedding_size, "num_layers": num_layers, "cell": cell,
+            "dropout": float(dropout), "tied": tied,
+        }  # fmt: skip
 
-    def forward(self, ids: Int[Tensor, "B T"], state: Any = None) -> tuple[Float[Tensor, "... B T V"], Any]:
+    def describe(self) -> dict[str, Any]:
+        """What it takes to build the model again, as JSON can hold it: characters and sizes."""
+        return {"characters": self.vocabulary.characters, **self._sizes}
+
+    def embed(self, ids: Int[Tensor, "... B T"]) -> Float[Tensor, "... B T E"]:
+        """What the network reads for each character: its learned vector, or a one-hot vector."""
+        W_hy: Tensor = self.readout.W_hy
+        if self.E is None and not self.tied:
+            return one_hot(ids, len(self.vocabulary), W_hy.dtype)  # (B, T, V)
+        table = W_hy if self.E is None else self.E.mT  # (V, E)
+        if table.dim() > 2:  # stacked seeds, each with a table of its own: (S, 1, V, E)
+            x = one_hot(ids, len(self.vocabulary), W_hy.dtype) @ table.unsqueeze(1)
+        else:
+            check_range(ids, len(self.vocabulary))
+            x = F.embedding(ids, table)  # what the product with a one-hot vector gives
+        return F.dropout(x, self.dropout, self.training)
+
+    def forward(
+        self, ids: Int[Tensor, "... B T"], state: Any = None
+    ) -> tuple[Float[Tensor, "... B T V"], Any]:
         """Numbers (B, T) and a state in; logits of each next character (B, T, V) and the state after the last out."""
         check_ids("ids", ids, "... B T")
-        x = one_hot(ids, len(self.vocabulary), self.readout.W_hy.dtype)  # (B, T, V)
-        if self.E is not None:
-            E: Tensor = (
-                self.E if self.E.dim() == 2 else self.E.unsqueeze(1)
-            )  # (S, 1, E, V) with stacked seeds
-            x = x @ E.mT  # (B, T, E)
-        h, state = self.rnn(x, state)
-        return self.readout(h), state
+        h, state = self.rnn(self.embed(ids), state)
+        return self.readout(F.dropout(h, self.dropout, self.training)), state
 
 
-@torch.no_grad()
-def generate(
-    model: CharacterModel,
-    prompt: str,
-    length: int,
-    *,
-    temperature: float = 1.0,
-    generator: torch.Generator | None = None,
-) -> str:
-    """Continue a text: read the prompt, then feed each chosen character back in as the next input.
+def save(model: CharacterModel, path: str | Path, **about: Any) -> Path:
+    """Write a model as `path.safetensors` and `path.json`, beside and renamed.
 
     Args:
-        model: a trained character model.
-        prompt: the text to start from, at least one character.
-        length: how many characters to add.
-        temperature: divides the logits before the softmax. 1 samples from what the model says; towards 0 the
-            choice becomes the likeliest character, and at 0 it is (greedy).
-        generator: the source of randomness; None takes torch's global one.
+        model: the model.
+        path: the files' name without an ending.
+        about: what else to tell of it, as JSON can hold it: corpus, config, scores.
 
     Returns:
-        The added characters, without the prompt.
+        The path; `load` reads it.
+    """
+    return write_pair(path, dict(model.named_parameters()), {"model": model.describe(), **about})
+
+
+def pretrained() -> list[str]:
+    """The names of the models that come with the library."""
+    folder = resources.files("unrolled").joinpath("data/pretrained")
+    files = folder.iterdir() if folder.is_dir() else ()
+    return sorted(file.name.removesuffix(".json") for file in files if file.name.endswith(".json"))
+
+
+def read_model(source: str | Path) -> Pair:
+    """The weights of a model by name, and the description beside them, every byte checked; see `load`."""
+    if str(source) in pretrained():
+        source = Path(str(resources.files("unrolled").joinpath("data/pretrained", str(source))))
+    if Path(source).is_dir():
+        pair = _from_run(Path(source))
+    elif ending(stem(source), ".json").is_file():
+        pair = read_pair(source)
+    else:
+        known = ", ".join(map(repr, pretrained())) or "none yet"
+        raise FileNotFoundError(
+            f"source: expected a file of a model, a run's folder or the name of a model that comes with the library "
+            f"({known}), got {str(source)!r}"
+        )
+    if "model" not in pair.about:
+        raise ValueError(f"source: expected a model, got {source}, which describes none")
+    if any(name.startswith("model/") for name in pair.tensors):  # a checkpoint holds more than the model
+        prefix = "average/" if any(name.startswith("average/") for name in pair.tensors) else "model/"
+        weights = {k.removeprefix(prefix): v for k, v in pair.tensors.items() if k.startswith(prefix)}
+        return Pair(weights, pair.about)
+    return pair
+
+
+def _from_run(folder: Path) -> Pair:
+    """The best model of a run, or where it has none yet, its newest checkpoint."""
+    refused: list[str] = []
+    for kind in ("best", "checkpoint"):
+        path, pair, damaged = read_newest(folder, kind)
+        refused += damaged
+        if pair is not None:
+            for reason in refused:
+                warnings.warn(f"{reason}; {path} is used", stacklevel=4)
+            return pair
+    if refused:
+        raise DamagedFile("; ".join(refused))
+    raise FileNotFoundError(f"source: expected a run's folder, got {folder}, which holds no model")
+
+
+def load(
+    source: str | Path, *, device: torch.device | str | None = None, backend: str = "auto"
+) -> CharacterModel:
+    """A trained character model, ready to generate (dropout off).
+
+    Args:
+        source: the name of a model that comes with the library (see `pretrained`), a file that `save` wrote, or the
+            folder of a run, of which the best model is taken.
+        device: where to put it; None is the CPU.
+        backend: see `unrolled.unroll.Recurrent`.
+
+    Returns:
+        The model; everything that was saved beside its weights is its `about`.
 
     Raises:
-        ValueError: an empty prompt, an unknown character, a negative temperature or length.
-
-    Taught in chapters 02 and 07.
+        FileNotFoundError: there is no such model.
+        unrolled.checkpoints.DamagedFile: a file was cut short or altered; the message names it.
     """
-    check_count("length", length, least=0)
-    if not temperature >= 0:
-        raise ValueError(f"temperature: expected a number of at least 0, got {temperature!r}")
-    ids = model.vocabulary.encode(prompt).to(model.readout.W_hy.device)
-    logits, state = model(ids.unsqueeze(0))
-    chosen: list[int] = []
-    for _ in range(length):
-        last = logits[0, -1]  # (V,)
-        if temperature == 0:
-            id_t = last.argmax()
-        else:
-            id_t = torch.multinomial(torch.softmax(last / temperature, dim=-1), 1, generator=generator)[0]
-        chosen.append(int(id_t))
-        logits, state = model(id_t.view(1, 1), state)
-    return model.vocabulary.decode(chosen)
+    weights, about = read_model(source)
+    sizes = dict(about["model"])
+    model = CharacterModel(Vocabulary(sizes.pop("characters")), **sizes, backend=backend)
+    model.load_state_dict(weights)
+    model.about = about
+    return model.to(device=device, dtype=next(iter(weights.values())).dtype).eval()

@@ -11,17 +11,24 @@ from torch import Tensor
 from unrolled._check import check_count
 
 __all__ = [
+    "BRACKET_CHARACTERS",
     "DIGIT_WORDS",
+    "ORDER_CLASSES",
+    "ORDER_INPUTS",
     "RECALL_INPUTS",
     "RECALL_SYMBOLS",
+    "Brackets",
     "Examples",
     "ShapesInImages",
+    "adding",
+    "brackets",
     "captions",
     "delayed_recall",
     "moving_dot",
     "neighbours",
     "reversal",
     "shapes_in_images",
+    "temporal_order",
 ]
 
 Generator = torch.Generator | None
@@ -145,3 +152,96 @@ def delayed_recall(num_examples: int, lag: int, generator: Generator = None) -> 
     x[:, 0] = torch.randint(RECALL_SYMBOLS, (B,), generator=generator)
     x[:, -1] = RECALL_INPUTS - 1
     return Examples(x, x[:, 0].clone())
+
+
+def adding(num_examples: int, lag: int, generator: Generator = None) -> Examples:
+    """Random numbers, two of them marked: what is their sum? Many to one, and the answer is a number.
+
+    The first marked number is read at the first time, `lag` steps before the last; the second stands anywhere after
+    it, at each place as often. Always to say 1, the mean, gives a mean squared error of 1/6.
+
+    Returns:
+        x: (B, lag + 1, 2), a number between 0 and 1 and its mark, 1 or 0. y: (B,), the sum of the two marked numbers.
+
+    Source: after Hochreiter and Schmidhuber (1997), whose first mark stands in the first tenth. Used in chapter 06.
+    """
+    B, lag = check_count("num_examples", num_examples), check_count("lag", lag)
+    numbers = torch.rand(B, lag + 1, generator=generator)
+    second = torch.randint(1, lag + 1, (B, 1), generator=generator)
+    marks = torch.zeros(B, lag + 1).scatter_(1, second, 1.0)
+    marks[:, 0] = 1.0
+    return Examples(torch.stack([numbers, marks], dim=2), (numbers * marks).sum(dim=1))
+
+
+ORDER_CLASSES = 4  # XX, XY, YX, YY
+ORDER_INPUTS = 2 + _DISTRACTORS + 1  # X is 0 and Y is 1; what is read in between: 2 to 5; the question: 6
+
+
+def temporal_order(num_examples: int, lag: int, generator: Generator = None) -> Examples:
+    """Two symbols among distractors, each an X or a Y: which were they, in which order? Many to one, known memory.
+
+    The first stands at the first time, `lag` steps before the question, which is the last input; the second anywhere
+    between, at each place as often; all else is distractors. Guessing is right in one case of `ORDER_CLASSES`, and
+    whoever knows how many X there were, and not in which order, in three of four.
+
+    Returns:
+        x: (B, lag + 1), numbers of inputs, of `ORDER_INPUTS` kinds. y: (B,), 0 for XX, 1 for XY, 2 for YX, 3 for YY.
+
+    Source: after Hochreiter and Schmidhuber (1997). Used in chapter 06.
+    """
+    B, lag = check_count("num_examples", num_examples), check_count("lag", lag, least=2)
+    x = torch.randint(2, ORDER_INPUTS - 1, (B, lag + 1), generator=generator)
+    symbols = torch.randint(2, (B, 2), generator=generator)
+    x[:, 0] = symbols[:, 0]
+    x.scatter_(1, torch.randint(1, lag, (B, 1), generator=generator), symbols[:, 1:])
+    x[:, -1] = ORDER_INPUTS - 1
+    return Examples(x, 2 * symbols[:, 0] + symbols[:, 1])
+
+
+BRACKET_CHARACTERS = ' "()abcd'
+_FILLERS = " abcd"
+
+
+class Brackets(NamedTuple):
+    """A text with brackets and quotes, and what its reader has to keep in mind."""
+
+    text: str  # N characters, all of them from BRACKET_CHARACTERS
+    depth: Tensor  # (N,): how many brackets are open after each character
+    quoted: Tensor  # (N,): 1 from an opening quote to the character before the closing one
+
+
+def brackets(num_characters: int, max_depth: int = 4, generator: Generator = None) -> Brackets:
+    """A text in which brackets nest, up to `max_depth` deep, and quotes open and close, with letters between.
+
+    What may come next hangs on something to count and something to latch: no bracket closes where none is open or
+    opens at the greatest depth, and within quotes there are letters and spaces only. Both quotes are one character, and
+    the letters are the same everywhere, so neither the depth nor the quote can be read off the last few characters.
+
+    Args:
+        num_characters: N.
+        max_depth: how many brackets may be open at once.
+        generator: where the choices come from.
+
+    Returns:
+        The text, and for each character the depth and whether it is quoted. The text may end within a bracket.
+
+    Source: after the cells of Karpathy et al. (2016). Used in chapter 06.
+    """
+    N, deepest = check_count("num_characters", num_characters), check_count("max_depth", max_depth)
+    chance = torch.rand(N, generator=generator).tolist()
+    filler = torch.randint(len(_FILLERS), (N,), generator=generator).tolist()
+    text, depths, quotes = [], [], []
+    depth, quoted = 0, False
+    for p, letter in zip(chance, filler, strict=True):
+        if p < 0.1:
+            character, quoted = '"', not quoted
+        elif p < 0.25 and not quoted and depth < deepest:
+            character, depth = "(", depth + 1
+        elif p > 0.85 and not quoted and depth:
+            character, depth = ")", depth - 1
+        else:
+            character = _FILLERS[letter]
+        text.append(character)
+        depths.append(depth)
+        quotes.append(int(quoted))
+    return Brackets("".join(text), torch.tensor(depths), torch.tensor(quotes))

@@ -212,14 +212,26 @@ def train(
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, ids: Int[Tensor, " N"], *, batch_size: int = 1, num_steps: int = 256) -> Any:
-    """Mean loss over a whole sequence, in nats per character, with the state carried from chunk to chunk.
+def evaluate(
+    model: nn.Module,
+    ids: Int[Tensor, " N"],
+    *,
+    batch_size: int = 1,
+    num_steps: int = 256,
+    window: int | None = None,
+) -> Any:
+    """Mean loss over a whole sequence, in nats per character.
 
     Args:
         model: called as `logits, state = model(x, state)`.
         ids: the numbers of the characters, (N,).
         batch_size: rows read side by side, each from a state of zeros; more is faster and a little pessimistic.
         num_steps: characters read at a time; changes the memory, not the answer.
+        window: None carries the state from chunk to chunk, through the whole sequence. A number w cuts the sequence
+            into windows that stand alone, as a model without a state must read: the k-th starts from zeros at
+            character k w, reads w characters and predicts each one's next, so that a prediction rests on at least 1
+            and at most w characters. Each of the N - 1 characters after the first is predicted once, as with the state
+            carried. Here `batch_size` windows are read side by side, which does not change the answer.
 
     Returns:
         One number, or a list of S with stacked seeds.
@@ -228,9 +240,23 @@ def evaluate(model: nn.Module, ids: Int[Tensor, " N"], *, batch_size: int = 1, n
     model.eval()
     total: Any = 0.0
     count, state = 0, None
-    for x, y in stream_chunks(ids, batch_size, num_steps):
-        logits, state = model(x, state)
+    carried = window is None
+    chunks = (
+        stream_chunks(ids, batch_size, num_steps) if window is None else _windows(ids, window, batch_size)
+    )
+    for x, y in chunks:
+        logits, state = model(x, state if carried else None)
         total = total + cross_entropy(logits, y).double() * y.numel()
         count += y.numel()
     model.train(was_training)
     return _numbers(total / count)
+
+
+def _windows(ids: Tensor, window: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Inputs and targets of windows that do not overlap, B at a time; the last window may be shorter."""
+    whole = (ids.shape[0] - 1) // check_count("window", window) * window
+    if whole:
+        x, y = ids[:whole].view(-1, window), ids[1 : whole + 1].view(-1, window)
+        yield from zip(x.split(batch_size), y.split(batch_size), strict=True)
+    if ids.shape[0] - 1 > whole:
+        yield ids[None, whole:-1], ids[None, whole + 1 :]
