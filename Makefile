@@ -4,6 +4,8 @@
 PYTHON ?= python3# the interpreter .venv is made from
 TORCH ?=# cpu: take PyTorch's CPU build (see README)
 CHAPTER ?=# make execute CHAPTER=03 re-runs that chapter alone
+HW ?=# make grade HW=hw01 SUBMISSIONS=dir: a homework's name, or the path of a private one's folder
+SUBMISSIONS ?=# make grade: the folder of notebooks that were handed in
 REPO ?=# make rehost REPO=https://github.com/you/fork
 
 PY := .venv/bin/python
@@ -18,7 +20,7 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book test check lab execute bench results rehost format clean
+.PHONY: help book test check lab execute bench results grade rehost format clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +62,10 @@ results: .venv/.book ## rerun the long sweeps whose stored results the chapters 
 	@$(ONE_THREAD) $(PY) -m benchmarks.recall_by_window
 	@$(ONE_THREAD) $(PY) -m benchmarks.league
 
+grade: .venv/.book ## grade a folder of notebooks in a sandbox (HW=hw01 SUBMISSIONS=dir)
+	@$(filter-out UNROLLED_PROGRESS=0,$(ONE_THREAD)) $(PY) -m homework.grader '$(or $(HW),$(error HW: expected a homework, such as hw01, got nothing))' \
+	  '$(or $(SUBMISSIONS),$(error SUBMISSIONS: expected the folder of notebooks that were handed in, got nothing))'
+
 rehost: ## point every link at a fork (REPO=https://github.com/you/fork; default: the clone's origin)
 	@$(PYTHON) -m tools.rehost $(if $(REPO),'$(REPO)')
 
@@ -69,7 +75,7 @@ format: .venv/.test ## let ruff format code and notebooks and mend what it can
 
 clean: ## remove what was built (.venv stays: rm -r .venv removes that too)
 	rm -rf _build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
-	find lib tools tests chapters -name __pycache__ -type d -prune -exec rm -rf {} +
+	find lib tools tests chapters homework -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps: an install happens again only when what is asked for has changed.
 .venv/.book: pyproject.toml constraints.txt

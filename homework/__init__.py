@@ -1,0 +1,1 @@
+"""Homework: one folder each, and the grader that all of them share."""

@@ -1,0 +1,74 @@
+"""Find what was handed in: a Canvas download, a folder for each student, or a plain folder of notebooks."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+# Canvas names a download name_[LATE_]user_submission_file.ipynb
+CANVAS = re.compile(r"(?P<student>[^_]+)_(?:LATE_)?(?P<user>\d+)_(?P<submission>\d+)_(?P<file>.+)")
+NOT_HANDED_IN = {"submission_metadata.yml", "Thumbs.db", "__MACOSX"}  # left by Gradescope, Windows, macOS
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One file that was handed in, or the lack of one."""
+
+    name: str  # what its row is called: the file's or folder's name
+    path: Path | None
+    student: str  # as Canvas names it, else `name`
+    user: str = ""  # Canvas' number of the student
+    reason: str = ""  # why there is no path
+    note: str = ""
+
+
+def collect(folder: Path) -> list[Submission]:
+    """Every submission in a folder, sorted by name. Links are listed and never followed."""
+    found: list[Submission] = []
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith(".") or entry.name in NOT_HANDED_IN:
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            found += _of_folder(entry)
+        else:
+            found.append(_of_file(entry, shown(entry.stem if entry.suffix == ".ipynb" else entry.name)))
+    count = Counter(one.name for one in found)
+    return [_rename(one, folder) if count[one.name] > 1 else one for one in found]
+
+
+def shown(name: str) -> str:
+    """A file's name as text: bytes that are no UTF-8, and control characters, become question marks."""
+    text = name.encode("utf-8", "replace").decode("utf-8")
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def _rename(one: Submission, folder: Path) -> Submission:
+    """A submission whose name another has too (anna.ipynb beside anna/), under its path."""
+    return one if one.path is None else replace(one, name=shown(str(one.path.relative_to(folder))))
+
+
+def _of_file(path: Path, name: str, note: str = "") -> Submission:
+    canvas = CANVAS.fullmatch(shown(path.name))
+    student = canvas["student"] if canvas else name
+    user = canvas["user"] if canvas else ""
+    if path.suffix.lower() != ".ipynb":
+        return Submission(
+            name, None, student, user, f"expected a notebook (.ipynb), got {shown(path.name)}", note
+        )
+    return Submission(name, path, student, user, note=note)
+
+
+def _of_folder(folder: Path) -> list[Submission]:
+    notebooks = [
+        path
+        for path in sorted(folder.rglob("*.ipynb"))
+        if not any(part.startswith((".", "__MACOSX")) for part in path.relative_to(folder).parts)
+    ]
+    student = shown(folder.name)
+    if not notebooks:
+        return [Submission(student, None, student, reason="the folder holds no notebook (.ipynb)")]
+    if len(notebooks) == 1:
+        return [Submission(student, notebooks[0], student)]
+    note = f"one of {len(notebooks)} notebooks in {student}"
+    names = [f"{student}/{shown(str(path.relative_to(folder).with_suffix('')))}" for path in notebooks]
+    return [Submission(name, path, student, note=note) for name, path in zip(names, notebooks, strict=True)]

@@ -1,0 +1,64 @@
+"""What the homework tests share: the demonstration homework, small limits, notebooks as files, and a look inside."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from homework.grader import Check, Homework, Limits, Question, grade_cells, load
+from homework.grader.grade import Outcome
+
+DEMO = load(Path(__file__).parent / "demo")
+# The hostile are stopped soon, and are given less memory to fill; q3, which needs torch, is left out.
+QUICK = Limits(cell=1.5, cells=4, question=1.5, memory_mb=600)
+NUMPY = replace(DEMO, questions=[q for q in DEMO.questions if q.name != "q3"], limits=QUICK)
+
+IMPORTS = "import numpy as np\nimport os, sys, time"
+STEP = "def rnn_step(x, h, W_xh, W_hh, b_h):\n    return np.tanh(x @ W_xh.T + h @ W_hh.T + b_h)"
+SEQUENCE = """def rnn_sequence(xs, *weights):
+    h, states = np.zeros((len(xs), 4)), []
+    for t in range(xs.shape[1]):
+        h = rnn_step(xs[:, t], h, *weights)
+        states.append(h)
+    return np.stack(states, 1)"""
+LOSS = "def loss(x, y):\n    return ((x - y) ** 2).mean()"
+LINEAR = "def linear(x, W, b):\n    return x @ W.T + b"
+SOLUTION = [IMPORTS, STEP, SEQUENCE, LOSS, LINEAR]
+BLANK = [IMPORTS, *(cell.partition("\n")[0] + "\n    ..." for cell in SOLUTION[1:])]
+
+
+def points(outcome: Outcome) -> dict[str, float | None]:
+    """Points of the questions that a machine grades."""
+    return {name: earned for name, earned in outcome.points.items() if name != "q5"}
+
+
+def words(outcome: Outcome) -> str:
+    """All the words of an outcome."""
+    said = [text for messages in outcome.messages.values() for text in messages]
+    return " ".join([outcome.reason, *outcome.cells, *said])
+
+
+def inside(cells: list[str], ask: Any, **options: Any) -> Any:
+    """What an expression gives inside the sandbox once these cells have run."""
+    seen: list[Any] = []
+    question = Question("q", "", {"p": 1}, lambda rng: [Check("p", ask, judge=lambda got: seen.append(got))])
+    given = {name: options.pop(name) for name in ("hidden", "core", "fonts") if name in options}
+    outcome = grade_cells(Homework("look", "", [question], **{"limits": QUICK, **options}), cells, **given)
+    assert seen, words(outcome)
+    return seen[0]
+
+
+def notebook(*cells: str, **top: Any) -> str:
+    """A notebook of these code cells as text."""
+    made = [
+        {
+            "cell_type": "code",
+            "id": f"c{i}",
+            "metadata": {},
+            "outputs": [],
+            "execution_count": None,
+            "source": source,
+        }
+        for i, source in enumerate(cells)
+    ]
+    return json.dumps({"cells": made, "metadata": {}, "nbformat": 4, "nbformat_minor": 5, **top})

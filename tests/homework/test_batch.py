@@ -1,0 +1,312 @@
+"""A folder of submissions: a row each whatever happens, resumable, and a refusal wherever it cannot be done safely."""
+
+import csv
+import platform
+import shutil
+
+import pytest
+from classroom import BLANK, IMPORTS, NUMPY, SOLUTION, notebook
+
+from homework.grader import Unusable, batch, bwrap, sandbox
+from homework.grader.__main__ import main
+from homework.grader.batch import grade_folder
+from homework.grader.grade import Outcome
+from homework.grader.report import safe
+from homework.grader.submissions import collect
+
+needs_sandbox = pytest.mark.usefixtures("works")
+HONEST, LOST = notebook(*SOLUTION), notebook(*BLANK)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A class's submissions, as a Canvas download, folders and plain files leave them."""
+    top = tmp_path / "in"
+    top.mkdir()
+    files = {
+        "lovelaceada_4711_99_hw01.ipynb": HONEST,
+        "hoppergrace_LATE_4712_98_hw01-1.ipynb": LOST,
+        "copy.ipynb": HONEST,
+        "cut.ipynb": HONEST[:300],
+        "empty.ipynb": "",
+        "essay.pdf": "%PDF",
+        "=cmd()|1.ipynb": notebook(IMPORTS, *SOLUTION[1:]),
+        "submission_17/hw01.ipynb": LOST,
+        "submission_18/notes.txt": "",
+        "submission_19/a.ipynb": HONEST,
+        "submission_19/b.ipynb": LOST,
+        "submission_19/.ipynb_checkpoints/a.ipynb": HONEST,
+        "submission_metadata.yml": "",
+        ".DS_Store": "",
+        "__MACOSX/._copy.ipynb": "",
+    }
+    for name, text in files.items():
+        (top / name).parent.mkdir(exist_ok=True)
+        (top / name).write_text(text)
+    (top / "link.ipynb").symlink_to(top / "copy.ipynb")
+    return top
+
+
+def table(path) -> dict[str, dict[str, str]]:
+    """A CSV file's rows by their first cell."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return {next(iter(row.values())): row for row in csv.DictReader(file)}
+
+
+@needs_sandbox
+def test_one_row_for_every_submission(folder):
+    """Graded, unreadable, missing: every one has a row, and only what was graded has points."""
+    out = folder.parent / "out"
+    grade_folder(NUMPY, folder, out, seed=4)
+    rows = table(out / "grades.csv")
+    told = {name: (row["status"], row["total"]) for name, row in rows.items()}
+    assert told == {
+        "'=cmd()|1": ("graded", "8"),
+        "copy": ("graded", "8"),
+        "cut": ("unreadable", ""),
+        "empty": ("unreadable", ""),
+        "essay.pdf": ("unreadable", ""),
+        "hoppergrace_LATE_4712_98_hw01-1": ("graded", "0"),
+        "link": ("unreadable", ""),
+        "lovelaceada_4711_99_hw01": ("graded", "8"),
+        "submission_17": ("graded", "0"),
+        "submission_18": ("unreadable", ""),
+        "submission_19/a": ("graded", "8"),
+        "submission_19/b": ("graded", "0"),
+    }
+    assert all(row["reason"] for row in rows.values() if row["status"] != "graded")
+    assert all(row["seed"] != "0" for row in rows.values() if row["status"] == "graded")
+    assert rows["copy"]["same_as"] == "'=cmd()|1; lovelaceada_4711_99_hw01; submission_19/a"
+    assert rows["hoppergrace_LATE_4712_98_hw01-1"]["same_as"] == "submission_17; submission_19/b"
+    assert rows["copy"]["q5"] == ""
+    assert (rows["copy"]["q1"], rows["copy"]["out_of"]) == ("3", "8")
+    assert rows["submission_19/a"]["note"] == "one of 2 notebooks in submission_19"
+    assert not list(out.rglob("*.part"))
+    assert len(list((out / "feedback").iterdir())) == len(rows)
+
+
+@needs_sandbox
+def test_the_lms_table_holds_only_what_is_sure(folder):
+    """A student with two notebooks, and whoever was not graded, stays empty; Canvas' numbers are found."""
+    out = folder.parent / "out"
+    grade_folder(NUMPY, folder, out, seed=4)
+    rows = table(out / "lms.csv")
+    assert rows["    Points Possible"]["demo"] == "8"
+    assert (rows["lovelaceada"]["ID"], rows["lovelaceada"]["demo"]) == ("4711", "8")
+    assert (rows["hoppergrace"]["ID"], rows["hoppergrace"]["demo"]) == ("4712", "0")
+    assert [rows[name]["demo"] for name in ("cut", "essay.pdf", "submission_18", "submission_19")] == [""] * 4
+
+
+@needs_sandbox
+def test_feedback_is_in_words(folder):
+    """Points, what is right, what is wrong, what a person will read, the seed."""
+    out = folder.parent / "out"
+    grade_folder(NUMPY, folder, out, seed=4)
+    text = (out / "feedback" / "submission_17.md").read_text()
+    assert "# A demonstration: submission_17" in text
+    assert "0 of 8 points." in text
+    assert "- values (0 of 2): expected an array of shape (2, 4), got None (nothing is returned)." in text
+    assert "read by your instructor (2 points)" in text
+    assert "seed " in text
+    assert "no points yet" in (out / "feedback" / "cut.md").read_text()
+
+
+@needs_sandbox
+def test_a_second_run_grades_only_what_has_changed(folder, monkeypatch):
+    """The same bytes, homework, grader and seed are kept; a new file or another seed is graded."""
+    out, ran = folder.parent / "out", []
+    run = sandbox.run
+    monkeypatch.setattr(sandbox, "run", lambda *a, **k: ran.append(1) or run(*a, **k))
+
+    def graded(seed=None) -> int:
+        ran.clear()
+        batch.Batch(NUMPY, folder, out, seed).run()
+        return len(ran)
+
+    assert graded() == 7
+    first = table(out / "grades.csv")
+    assert graded() == 0
+    assert table(out / "grades.csv") == first
+    (folder / "copy.ipynb").write_text(LOST)
+    (folder / "cut.ipynb").write_text(HONEST)
+    assert graded() == 2
+    assert (table(out / "grades.csv")["copy"]["total"], table(out / "grades.csv")["cut"]["total"]) == (
+        "0",
+        "8",
+    )
+    for damaged in (out / "state").glob("*.json"):
+        if damaged.name != "seed.json":
+            damaged.write_text("{")
+            break
+    assert graded() == 1
+    assert graded(seed=5) == 8
+
+
+@needs_sandbox
+def test_an_interrupted_run_goes_on(folder, monkeypatch):
+    """Rows that are not graded yet say so, those that are keep their points, and the next run does the rest."""
+    out, line = folder.parent / "out", batch._line
+    seen = []
+
+    def interrupt(row):
+        if row.outcome.status == "graded":
+            seen.append(row)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        return line(row)
+
+    monkeypatch.setattr(batch, "_line", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        batch.Batch(NUMPY, folder, out, seed=4, jobs=1).run()
+    states = [row["status"] for row in table(out / "grades.csv").values()]
+    assert len(states) == 12
+    assert "not graded" in states
+    assert "graded" in states
+    monkeypatch.setattr(batch, "_line", line)
+    batch.Batch(NUMPY, folder, out).run()
+    assert "not graded" not in [row["status"] for row in table(out / "grades.csv").values()]
+
+
+@needs_sandbox
+def test_the_grader_s_own_mistakes_are_rows_too(folder, monkeypatch):
+    """An error in the grader or in a question gives neither points nor a zero: it gives a reason."""
+    out = folder.parent / "out"
+
+    def broken(homework, cells, *a, **k) -> Outcome:
+        raise RuntimeError("out of paper")
+
+    monkeypatch.setattr(batch, "grade_cells", broken)
+    batch.Batch(NUMPY, folder, out, seed=4).run()
+    row = table(out / "grades.csv")["copy"]
+    assert (row["status"], row["total"], row["q1"]) == ("error", "", "")
+    assert row["reason"] == "the grader: RuntimeError: out of paper"
+    assert table(out / "lms.csv")["copy"]["demo"] == ""
+
+
+def test_names_are_told_apart(tmp_path):
+    """anna.ipynb beside anna/ are two submissions with two names and two files of feedback."""
+    (tmp_path / "anna").mkdir()
+    (tmp_path / "anna" / "hw01.ipynb").write_text(HONEST)
+    (tmp_path / "anna.ipynb").write_text(HONEST)
+    assert [one.name for one in collect(tmp_path)] == ["anna/hw01.ipynb", "anna.ipynb"]
+
+
+def test_any_file_name_can_be_written(tmp_path):
+    """Bytes that are no UTF-8, and control characters, in a name that a student chose."""
+    (tmp_path / "a\nb\udcff.ipynb").write_text(HONEST)
+    assert [one.name for one in collect(tmp_path)] == ["a?b?"]
+
+
+def test_no_cell_is_a_formula():
+    """What a spreadsheet would run is quoted; numbers and names are not touched."""
+    assert [safe(text) for text in ("=1+1", "+1", "-1", "@x", "\tx", "8", "ada", "")] == [
+        "'=1+1",
+        "'+1",
+        "'-1",
+        "'@x",
+        "'\tx",
+        "8",
+        "ada",
+        "",
+    ]
+
+
+# ---- the command -----------------------------------------------------------------------------------------
+
+DEMO_FOLDER = str(__file__).replace("test_batch.py", "demo")
+
+
+@needs_sandbox
+def test_the_command(folder, capsys):
+    """It grades, writes beside the submissions, logs with seeds, and says what needs a look and what is the same."""
+    for path in list(folder.iterdir()):
+        if path.name not in ("copy.ipynb", "cut.ipynb", "lovelaceada_4711_99_hw01.ipynb"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert main([DEMO_FOLDER, str(folder), "--seed", "6"]) == 0
+    said = capsys.readouterr().out
+    assert "2 graded, 1 unreadable in" in said
+    assert "look at cut: unreadable, not a notebook, or cut off" in said
+    assert "same file: copy and lovelaceada_4711_99_hw01" in said
+    rows = table(folder.parent / "in-graded" / "grades.csv")
+    assert rows["copy"]["total"] == "10"
+    log = (folder.parent / "in-graded" / "log.txt").read_text()
+    assert f"copy: graded, 10 points, seed {rows['copy']['seed']}" in log
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["hw99", "{folder}"], "HW: expected one of"),
+        ([DEMO_FOLDER, "{folder}/none"], "SUBMISSIONS: expected a folder"),
+        ([DEMO_FOLDER, "{folder}", "--seed", "-1"], "--seed: expected a whole number"),
+    ],
+)
+def test_a_wrong_argument_is_named(arguments, says, folder, capsys):
+    """Nothing is graded, and the message names the argument, what came and what was expected."""
+    assert main([argument.format(folder=folder) for argument in arguments]) == 2
+    assert says in capsys.readouterr().err
+    assert not (folder.parent / "in-graded" / "grades.csv").exists()
+
+
+@pytest.fixture
+def elsewhere(monkeypatch, tmp_path):
+    """Pretend: another system, no bubblewrap, or one that says something and fails."""
+    bwrap.find_once.cache_clear()
+
+    def pretend(system="Linux", says=None, settings=None, machine=None, knows="--size"):
+        monkeypatch.setattr(platform, "system", lambda: system)
+        monkeypatch.setattr(bwrap.os, "geteuid", lambda: 1000)
+        if machine:
+            monkeypatch.setattr(platform, "machine", lambda: machine)
+        if says is None:
+            monkeypatch.setattr(shutil, "which", lambda name: None)
+        else:
+            fake = tmp_path / "bwrap"
+            fake.write_text(
+                "#!/bin/sh\n"
+                f'case "$1" in --help) echo "{knows}" ;; --version) echo "bubblewrap 0.6.1" ;;\n'
+                f'*) echo "{says}" >&2; exit 1 ;; esac\n'
+            )
+            fake.chmod(0o755)
+            monkeypatch.setattr(shutil, "which", lambda name: str(fake))
+        monkeypatch.setattr(bwrap, "_setting", lambda name: (settings or {}).get(name, ""))
+
+    yield pretend
+    bwrap.find_once.cache_clear()
+
+
+DENIED = "bwrap: setting up uid map: Permission denied"
+
+
+@pytest.mark.parametrize(
+    ("where", "says"),
+    [
+        ({"system": "Darwin"}, ["needs Linux; this is Darwin", "virtual machine", "WSL 2", "Nothing is graded"]),
+        ({"system": "Windows"}, ["needs Linux; this is Windows", "WSL 2"]),
+        ({}, ["bubblewrap is missing", "sudo apt install bubblewrap", "a container"]),
+        ({"says": "", "machine": "riscv64"}, ["this is riscv64"]),
+        ({"says": "", "knows": "--bind"}, ["bubblewrap 0.6.1 is too old", "0.8 or later"]),
+        (
+            {"says": DENIED, "settings": {"kernel/apparmor_restrict_unprivileged_userns": "1"}},
+            ["installed but unusable", DENIED, "AppArmor", "profile bwrap /usr/bin/bwrap", "systemctl reload apparmor"],
+        ),
+        (
+            {"says": "bwrap: No permissions", "settings": {"kernel/unprivileged_userns_clone": "0"}},
+            ["installed but unusable", "sysctl -w kernel.unprivileged_userns_clone=1"],
+        ),
+        (
+            {"says": "bwrap: No permissions", "settings": {"user/max_user_namespaces": "0"}},
+            ["installed but unusable", "sysctl -w user.max_user_namespaces=10000"],
+        ),
+        ({"says": "bwrap: something new"}, ["installed but unusable: bwrap: something new", "Nothing is graded"]),
+    ],
+)  # fmt: skip
+def test_without_a_sandbox_it_refuses_and_names_the_ways(where, says, elsewhere, folder, capsys):
+    """It says which of them it is, and nothing is graded: no row, no zero."""
+    elsewhere(**where)
+    with pytest.raises(Unusable):
+        sandbox.check()
+    assert main([DEMO_FOLDER, str(folder)]) == 2
+    told = capsys.readouterr().err
+    assert all(text in told for text in says), told
+    assert not (folder.parent / "in-graded" / "grades.csv").exists()
