@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 
 from unrolled import gated_bptt
+from unrolled import unroll as unroll_module
 from unrolled.bptt import rnn_through_time
 from unrolled.cells import NONLINEARITIES, RNNCell, RNNState
 from unrolled.gated import LSTMCell, LSTMState
@@ -311,16 +312,21 @@ def test_recomputing_keeps_what_stands_between_the_stretches_and_no_more(kind):
         assert kept[k] == kept[36] + (36 // k - 1) * state
 
 
-@BOTH
-def test_it_is_the_training_path_on_a_cpu(kind):
-    h, _ = kind.network(3, 4)(torch.randn(2, 5, 3))
+@pytest.mark.parametrize(
+    "kind, size, by_hand",
+    [(_Vanilla, (2, 5, 3), True), (_LSTM, (2, 5, 3), False), (_LSTM, (50, 10, 3), True)],
+    ids=["rnn", "small lstm", "large lstm"],
+)
+def test_on_a_cpu_it_is_the_training_path_where_it_is_faster(kind, size, by_hand, monkeypatch):
+    monkeypatch.setattr(unroll_module, "_MANY_GATES", 50 * 10 * 4 * 4)
+    h, _ = kind.network(3, 4)(torch.randn(*size))
     names, todo = set(), [h.grad_fn]
     while todo:
         node = todo.pop()
         names.add(type(node).__name__)
         todo += [following for following, _ in node.next_functions if following is not None]
-    assert any("ThroughTimeBackward" in name for name in names)
-    assert not any("Addmm" in name for name in names)
+    assert any("ThroughTimeBackward" in name for name in names) == by_hand
+    assert not any("Addmm" in name for name in names)  # never the loop
 
 
 @pytest.mark.parametrize("rows", [1, 3, 7, 100])

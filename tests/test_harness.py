@@ -107,28 +107,33 @@ def test_a_transposed_weight_in_the_library_is_seen(tmp_path, library):
     assert "AssertionError" in done.stdout
 
 
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        ("a sign", "delta_t.mul_(d_h_t)", "delta_t.mul_(-d_h_t)"),
-        ("a missing term", "d_W_hh.addmm_(delta[0].mT, h_0)", "pass"),
-        (
-            "a transposed W_hh",
-            "torch.addmm(own, delta_after, W_hh,",
-            "torch.addmm(own, delta_after, W_hh.mT,",
-        ),
-    ],
-    ids=lambda spoil: spoil[0],
-)
-def test_a_spoiled_backward_pass_is_seen(spoil, tmp_path, library):
-    bptt = library / "unrolled" / "bptt.py"
-    text = bptt.read_text(encoding="utf-8")
-    assert text.count(spoil[1]) == 1, f"bptt.py: expected one {spoil[1]!r}"
-    bptt.write_text(text.replace(spoil[1], spoil[2]), encoding="utf-8")
-    copied = shutil.copy(
-        ROOT / "chapters" / "03-backpropagation-through-time.ipynb", tmp_path / "chapter.ipynb"
-    )
-    failed, done = _nbval(copied, library, "-x")
+# What a maintainer might break: the chapter that must see it, the module, the line, and what it would become.
+BPTT, GATES = ("03", "bptt.py"), ("06", "gated.py")
+LSTM_BPTT = ("06", "gated_bptt.py")
+SPOILS = {
+    "a sign": (*BPTT, "delta_t.mul_(d_h_t)", "delta_t.mul_(-d_h_t)"),
+    "a missing term": (*BPTT, "d_W_hh.addmm_(delta[0].mT, h_0)", "pass"),
+    "a transposed W_hh": (*BPTT, "addmm(own, delta_after, W_hh,", "addmm(own, delta_after, W_hh.mT,"),
+    "no input gate": (*GATES, "+ i_t * g_t", "+ g_t"),
+    "no forget gate": (*GATES, "C_t = f_t * state.C", "C_t = state.C"),
+    "no candidate": (*GATES, 'torch.tanh(a["g"])', 'a["g"]'),
+    "no output gate": (*GATES, "h_t = o_t * torch.tanh(C_t)", "h_t = torch.tanh(C_t)"),
+    "no forget bias": (*GATES, "add_(self.forget_bias)", "add_(0.0)"),
+    "a broken highway": (*LSTM_BPTT, "d_K.mul_(f_t)", "d_K.mul_(1)"),
+    "a forgotten memory": (*LSTM_BPTT, "by_f.copy_(K[:-1])", "by_f.copy_(K[1:])"),
+    "no way back through the gates": (*LSTM_BPTT, "d_h_t.addmm_(delta_after, W_h)", "pass"),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILS)
+def test_a_spoiled_library_is_seen(spoil, tmp_path, library):
+    number, module, line, broken = SPOILS[spoil]
+    path = library / "unrolled" / module
+    text = path.read_text(encoding="utf-8")
+    assert text.count(line) == 1, f"{module}: expected one {line!r}"
+    path.write_text(text.replace(line, broken), encoding="utf-8")
+    (chapter,) = (ROOT / "chapters").glob(f"{number}-*.ipynb")
+    failed, done = _nbval(shutil.copy(chapter, tmp_path / "chapter.ipynb"), library, "-x")
     assert failed
     assert "AssertionError" in done.stdout
 

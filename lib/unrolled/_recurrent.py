@@ -69,10 +69,10 @@ class Recurrent(nn.Module):
         bidirectional: also read from the end. Such a layer needs the whole sequence, so it takes no state.
         dropout: the share of numbers set to zero between one layer and the next, while training.
         backend: `"loop"` is the definition, one Python step a time under autograd; `"hand"` is the hand-derived
-            forward and backward pass of `unrolled.bptt` and `unrolled.gated_bptt`, the fastest on a CPU; `"torch"` runs
-            the same weights through torch's own kernels, cuDNN on a GPU. `"auto"` takes the fastest that can: `"torch"`
-            on a GPU, elsewhere `"hand"` where there is one (not for the GRU), and the loop for stacked seeds, which
-            only it knows.
+            forward and backward pass of `unrolled.bptt` and `unrolled.gated_bptt`; `"torch"` runs the same weights
+            through torch's own kernels, cuDNN on a GPU. `"auto"` takes the fastest that can: on a CPU `"hand"` for the
+            RNN, and for the LSTM where sequences and batches are long, and `"torch"` else; the loop for stacked
+            seeds, which only it knows.
         options: what the cell takes besides its sizes.
 
     Raises:
@@ -127,6 +127,10 @@ class Recurrent(nn.Module):
             return f"{backend} runs one model at a time; stacked seeds need 'auto' or 'loop'"
         return ""
 
+    def _by_hand_is_faster(self, x: Tensor) -> bool:
+        """Whether the hand-derived pass, if there is one, takes less time than torch's kernels; `make bench` tells."""
+        return not x.is_cuda
+
     @property
     def output_size(self) -> int:
         """Numbers in the output of one time: m, or 2m with both directions."""
@@ -153,7 +157,7 @@ class Recurrent(nn.Module):
         self._check_backend()
         backend = self.backend
         if backend == "auto":
-            order = ("torch", "hand", "loop") if x.is_cuda else ("hand", "torch", "loop")
+            order = ("hand", "torch", "loop") if self._by_hand_is_faster(x) else ("torch", "hand", "loop")
             backend = next(each for each in order if not self._cannot(each))
         if backend == "torch":
             return self._forward_torch(x, state)

@@ -17,6 +17,8 @@ from unrolled.gated_bptt import lstm_through_time
 
 __all__ = ["BACKENDS", "GRU", "LSTM", "RNN", "Recurrent", "unroll"]
 
+_MANY_GATES = 2_500_000  # from about here on the hand-derived LSTM is the faster one on a CPU: `make bench`
+
 
 class RNN(Recurrent):
     """A vanilla RNN over whole sequences; see `Recurrent` for its arguments.
@@ -65,6 +67,10 @@ class LSTM(Recurrent):
         if without and backend in ("hand", "torch"):
             return f"an LSTM without {without} runs in the loop alone, expected 'auto' or 'loop'"
         return super()._cannot(backend)
+
+    def _by_hand_is_faster(self, x: Tensor) -> bool:
+        numbers = 4 * self.hidden_size * x.numel() // self.input_size  # of the gates of all times: T B 4m
+        return super()._by_hand_is_faster(x) and numbers >= _MANY_GATES
 
     def _through_time(self, cell: LSTMCell, x: Tensor, state: Any) -> tuple[Tensor, ...]:
         return lstm_through_time(x, state.h, state.C, cell.W_x, cell.W_h, cell.b)

@@ -14,8 +14,9 @@ PLACEHOLDER = "{{ modules }}"
 SPEED = {"{{ speed }}": bptt, "{{ speed of the LSTM }}": lstm}
 # The order in which the book meets them; a module that is not named here follows at the end.
 ORDER = (
-    "cells", "gated", "unroll", "language", "wirings", "tasks", "corpora", "training", "league", "probe",
-    "highway", "bptt", "gated_bptt", "plots", "schematics", "cell_schematics", "style", "device",
+    "cells", "gated", "unroll", "language", "sampling", "wirings", "tasks", "corpora", "training", "recipes",
+    "runs", "checkpoints", "cli", "league", "probe", "highway", "bptt", "gated_bptt", "plots", "schematics",
+    "cell_schematics", "style", "device",
 )  # fmt: skip
 
 
