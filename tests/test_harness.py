@@ -135,7 +135,8 @@ def test_a_spoiled_library_is_seen(spoil, tmp_path, library):
     (chapter,) = (ROOT / "chapters").glob(f"{number}-*.ipynb")
     failed, done = _nbval(shutil.copy(chapter, tmp_path / "chapter.ipynb"), library, "-x")
     assert failed
-    assert "AssertionError" in done.stdout
+    # By an assert, or by a printed number that is not the stored one.
+    assert "AssertionError" in done.stdout or "Cell outputs differ" in done.stdout, done.stdout
 
 
 def test_a_wrong_solution_inside_details_is_seen(tmp_path, library):
