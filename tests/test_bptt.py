@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 
-from unrolled import gated_bptt
+from unrolled import _products, gated_bptt
 from unrolled import unroll as unroll_module
 from unrolled.bptt import rnn_through_time
 from unrolled.cells import NONLINEARITIES, RNNCell, RNNState
@@ -339,3 +339,27 @@ def test_the_length_of_a_stretch_changes_nothing(rows, monkeypatch):
     monkeypatch.setattr(gated_bptt, "_ROWS", rows)
     parts = (*lstm_through_time(**inputs), *_gradients(lstm_through_time, inputs, loss))
     _assert_close(parts, whole, ("h", "h_T", "C_T", *_LSTM.names), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("missing", [False, True], ids=["as it is", "without packing"])
+def test_a_packed_product_gives_what_a_plain_one_does(missing, monkeypatch):
+    """Large matrices are packed where torch can; the result is the same up to rounding, and no input is changed."""
+    if missing:
+        monkeypatch.setattr(_products, "_has_packing", lambda: False)
+    W, x, c = torch.randn(1024, 256), torch.randn(7, 256), torch.randn(7, 1024)
+    expected = (c.double() + x.double() @ W.double().mT).float()
+    kept = x.clone(), W.clone()
+    torch.testing.assert_close(_products.adding_product(W, 7)(x, c.clone()), expected, rtol=1e-4, atol=1e-4)
+    assert torch.equal(x, kept[0]) and torch.equal(W, kept[1])
+
+
+def test_at_a_size_that_is_packed_the_lstm_still_equals_the_loop():
+    inputs = _inputs(_LSTM, T=5, B=3, P=4, m=256, dtype=torch.float32, scale=0.06)
+    loss = _losses(5, 3, 256, torch.float32)["both"]
+    for name, a, b in zip(
+        _LSTM.names,
+        _gradients(lstm_through_time, inputs, loss),
+        _gradients(_LSTM.loop, inputs, loss),
+        strict=True,
+    ):
+        assert (a - b).norm() < 1e-4 * b.norm(), name

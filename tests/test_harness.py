@@ -121,7 +121,7 @@ SPOILS = {
     "no forget bias": (*GATES, "add_(self.forget_bias)", "add_(0.0)"),
     "a broken highway": (*LSTM_BPTT, "d_K.mul_(f_t)", "d_K.mul_(1)"),
     "a forgotten memory": (*LSTM_BPTT, "by_f.copy_(K[:-1])", "by_f.copy_(K[1:])"),
-    "no way back through the gates": (*LSTM_BPTT, "d_h_t.addmm_(delta_after, W_h)", "pass"),
+    "no way back through the gates": (*LSTM_BPTT, "d_h_t = add_from_later(delta_after, d_h_t)", "pass"),
 }
 
 

@@ -8,7 +8,7 @@ from conftest import ROOT
 
 LAYERS = (
     ("_check", "style"),
-    ("_drawing", "_files", "_heatmaps", "_vocabulary", "checkpoints", "sampling"),
+    ("_drawing", "_files", "_heatmaps", "_products", "_vocabulary", "checkpoints", "sampling"),
     ("device", "results", "cells", "tasks", "corpora", "plots", "schematics", "cell_schematics"),
     ("bptt", "gated"),
     ("gated_bptt",),

@@ -24,6 +24,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unrolled._check import check_tensor
+from unrolled._products import adding_product
 from unrolled.bptt import in_stretches, is_zero, refuse_second_derivatives
 
 __all__ = ["lstm_through_time"]
@@ -57,7 +58,7 @@ class _LSTMThroughTime(torch.autograd.Function):
         W_x, W_h, b = (_for_sigmoid(each) for each in (W_x, W_h, b))
         gates, h, K = x.new_empty(T, B, 4 * m), x.new_empty(T, B, m), x.new_empty(T + 1, B, m)
         torch.mul(C_0, -2, out=K[0])
-        W_h_T, s_K = W_h.mT, x.new_empty(B, m)
+        add_recurrent, s_K = adding_product(W_h, B), x.new_empty(B, m)
         ctx.from_zero = is_zero(h_0)  # the usual start: its product is nothing, forwards and backwards
         h_before, K_before = None if ctx.from_zero else h_0, K[0]
         for first, end in _stretches(T, B):
@@ -68,7 +69,7 @@ class _LSTMThroughTime(torch.autograd.Function):
                 h[first:end].unbind(0), K[first + 1 : end + 1].unbind(0), strict=True,
             ):  # fmt: skip
                 if h_before is not None:
-                    a_t.addmm_(h_before, W_h_T)
+                    a_t = add_recurrent(h_before, a_t)
                 torch.sigmoid(a_t, out=gates_t)  # (B, 4m)
                 torch.mul(f_t, K_before, out=K_t).addcmul_(i_t, s_t, value=4).sub_(i_t, alpha=2)
                 torch.sigmoid(K_t, out=s_K)
@@ -88,6 +89,7 @@ class _LSTMThroughTime(torch.autograd.Function):
         T, B, m = h.shape
         for_x, for_h_0, for_C_0, for_W_x, for_W_h, for_b = ctx.needs_input_grad
         W_h = _for_sigmoid(W_h)
+        add_from_later = adding_product(W_h.mT, B)
         if for_x:
             W_x = _for_sigmoid(W_x)
         d_x = h.new_empty(T, B, W_x.shape[1]) if for_x else None
@@ -113,7 +115,7 @@ class _LSTMThroughTime(torch.autograd.Function):
                 strict=True,
             ):  # fmt: skip
                 if delta_after is not None:  # dL/dh_t = what the loss asks of h_t + what step t+1 asks of it
-                    d_h_t.addmm_(delta_after, W_h)
+                    d_h_t = add_from_later(delta_after, d_h_t)
                 d_K.addcmul_(d_h_t, slope_t)  # dL/dK_t: by the highway from later, and through h_t
                 written_t.mul_(d_K.unsqueeze(1))
                 shown_t.mul_(d_h_t)
