@@ -2,9 +2,10 @@
 
 import hashlib
 import os
+import warnings
 from pathlib import Path
+from typing import Any
 
-import pooch  # type: ignore[import-untyped]
 import requests
 
 __all__ = ["cache_folder", "download", "is_url", "read_text", "split_text"]
@@ -21,9 +22,17 @@ def is_url(source: str | os.PathLike[str]) -> bool:
     return isinstance(source, str) and source.lower().startswith(("http://", "https://"))
 
 
+def _pooch() -> Any:
+    """Imported where it is needed: in a notebook without ipywidgets its progress bar warns as it is imported."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pooch  # type: ignore[import-untyped]
+    return pooch
+
+
 def cache_folder() -> Path:
     """The folder of downloads: `UNROLLED_CACHE`, or `unrolled` in the user's cache folder."""
-    return Path(os.environ.get("UNROLLED_CACHE") or pooch.os_cache("unrolled")).expanduser()
+    return Path(os.environ.get("UNROLLED_CACHE") or _pooch().os_cache("unrolled")).expanduser()
 
 
 def download(url: str, sha256: str, stem: str) -> Path:
@@ -35,7 +44,7 @@ def download(url: str, sha256: str, stem: str) -> Path:
         ConnectionError: no network, no such page, or a connection that broke off.
         ValueError: the file that came has another sha256.
     """
-    folder = cache_folder()
+    pooch, folder = _pooch(), cache_folder()
     path = folder / f"{stem}-{sha256[:16]}.txt"
     shows = os.environ.get("UNROLLED_PROGRESS", "1") != "0"
     pooch.get_logger().setLevel("WARNING")  # the bar says enough
