@@ -20,7 +20,7 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book test check lab execute bench results grade rehost format clean
+.PHONY: help book test check lab execute bench results homework grade rehost format clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -34,8 +34,9 @@ book: .venv/.book ## build the site into _build/html, installing first (TORCH=cp
 	@test -f _build/html/index.html || { echo "The build ended without _build/html/index.html: read the warnings above."; exit 1; }
 	@echo "Open file://$(CURDIR)/_build/html/index.html"
 
-test: check book .venv/.test ## everything CI checks: check, book, unit tests, every notebook, the site in a browser
+test: check book .venv/.test .venv/.homework ## everything CI checks: check, book, unit tests, every notebook, the site in a browser
 	@$(PY) -m tools.notebooks copies _build/nbval
+	@$(PY) -m tools.homework copies _build/nbval
 	@echo "Tests: the library, every notebook under nbval, the built site (two at a time, some minutes)"
 	@$(ONE_THREAD) $(PY) -m pytest -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout=120 \
 	  --nbval-sanitize-with tests/nbval_sanitize.cfg tests _build/nbval
@@ -62,6 +63,9 @@ results: .venv/.book ## rerun the long sweeps whose stored results the chapters 
 	@$(ONE_THREAD) $(PY) -m benchmarks.recall_by_window
 	@$(ONE_THREAD) $(PY) -m benchmarks.league
 
+homework: .venv/.homework ## build student notebooks, solutions and Gradescope zips from homework/ into dist/
+	@$(ONE_THREAD) $(PY) -m tools.homework
+
 grade: .venv/.book ## grade a folder of notebooks in a sandbox (HW=hw01 SUBMISSIONS=dir)
 	@$(filter-out UNROLLED_PROGRESS=0,$(ONE_THREAD)) $(PY) -m homework.grader '$(or $(HW),$(error HW: expected a homework, such as hw01, got nothing))' \
 	  '$(or $(SUBMISSIONS),$(error SUBMISSIONS: expected the folder of notebooks that were handed in, got nothing))'
@@ -87,6 +91,11 @@ ifeq ($(TORCH),cpu)
 endif
 	@echo "Installing the book's tools and the library into .venv (one to some minutes, PyTorch above all)"
 	$(PIP) --editable '.[book]'
+	@touch $@
+
+.venv/.homework: .venv/.book
+	@echo "Installing Otter Assign into .venv"
+	$(PIP) --editable '.[homework]'
 	@touch $@
 
 .venv/.test: .venv/.book

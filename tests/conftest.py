@@ -54,3 +54,16 @@ class OneDevice(TorchDispatchMode):
         if devices and made - devices:
             raise AssertionError(f"{func}: read {', '.join(devices)}, made {', '.join(made)}")
         return out
+
+
+@pytest.fixture(scope="session")
+def works() -> None:
+    """The grader's sandbox: where it can't work its tests are skipped with the reason, except with CI=true."""
+    from homework.grader import Unusable, sandbox
+
+    try:
+        sandbox.check()
+    except Unusable as error:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{error} (CI=true)")
+        pytest.skip(str(error))

@@ -201,8 +201,8 @@ def test_comments_and_blank_lines_are_no_code(chapter, tmp_path):
     ("files", "message"),
     [
         (["index.md", "01-a.ipynb", "02-b.ipynb"], None),
-        (["index.md", "01-a.ipynb"], "_toc.yml: chapters/02-b is listed, and chapters/ has no such file"),
-        (["index.md", "01-a.ipynb", "02-b.ipynb", "c.md"], "chapters: chapters/c is not listed in _toc.yml"),
+        (["index.md", "01-a.ipynb"], "_toc.yml: chapters/02-b is listed, and there is no such file"),
+        (["index.md", "01-a.ipynb", "02-b.ipynb", "c.md"], "chapters/c is not listed in _toc.yml"),
     ],
 )
 def test_a_forgotten_page_is_flagged(tmp_path, files, message):

@@ -194,19 +194,17 @@ def problems(path: Path, root: Path = ROOT) -> list[str]:
 
 
 def toc_problems(root: Path = ROOT) -> list[str]:
-    """Where chapters/ and _toc.yml disagree: only files in the table of contents are built."""
+    """Where _toc.yml disagrees with chapters/ and homework/: only files in the table of contents are built."""
     toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
     groups = [toc, *toc.get("parts", [])]
     listed = [toc["root"]] + [c["file"] for group in groups for c in group.get("chapters", [])]
     pages = [p for p in (root / "chapters").iterdir() if p.suffix in {".ipynb", ".md"}]
+    pages += (root / "homework").glob("hw*/hw*.ipynb")
     there = {str(p.relative_to(root).with_suffix("").as_posix()) for p in pages}
     return (
         [f"_toc.yml: {name} is listed twice" for name in sorted(set(listed)) if listed.count(name) > 1]
-        + [
-            f"_toc.yml: {name} is listed, and chapters/ has no such file"
-            for name in sorted(set(listed) - there)
-        ]
-        + [f"chapters: {name} is not listed in _toc.yml" for name in sorted(there - set(listed))]
+        + [f"_toc.yml: {name} is listed, and there is no such file" for name in sorted(set(listed) - there)]
+        + [f"{name} is not listed in _toc.yml" for name in sorted(there - set(listed))]
     )
 
 

@@ -1,0 +1,229 @@
+"""What `make homework` builds: what is committed is what the masters give, the same twice, and no answer leaks."""
+
+import html
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tools import gradescope, homework, notebooks
+
+ROOT = homework.ROOT
+FOLDERS = homework.masters()
+CANARY = "canary7f3a"
+HAS_OTTER = all(importlib.util.find_spec(name) for name in ("otter", "jupytext"))
+
+
+@pytest.fixture(scope="module")
+def otter():
+    if not HAS_OTTER:
+        if os.environ.get("CI") == "true":
+            pytest.fail("otter-grader is not installed: make homework installs it (CI=true)")
+        pytest.skip("otter-grader is not installed: make homework installs it")
+
+
+@pytest.fixture(scope="module")
+def built(otter):
+    return {folder.name: homework.build(folder) for folder in FOLDERS}
+
+
+def _code(data):
+    return ["".join(c["source"]) for c in json.loads(data)["cells"] if c["cell_type"] == "code"]
+
+
+def test_there_are_masters():
+    assert [folder.name for folder in FOLDERS] >= ["hw01", "hw02"]
+
+
+def test_the_committed_notebook_is_what_its_master_builds(built):
+    for folder in FOLDERS:
+        found = homework.student_path(folder).read_bytes()
+        assert found == built[folder.name][f"{folder.name}.ipynb"], f"{folder.name}: run make homework"
+
+
+def test_a_second_build_gives_the_same_bytes(built):
+    again = homework.build(FOLDERS[0])
+    assert again == built[FOLDERS[0].name]
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: p.name)
+def test_the_student_s_notebook_is_clean(folder):
+    """Valid, without outputs, with the set-up cell of homework and no trace of Otter, in plain Markdown."""
+    nb = json.loads(homework.student_path(folder).read_text(encoding="utf-8"))
+    nbformat.validate(nb)
+    first = next(cell for cell in nb["cells"] if cell["cell_type"] == "code")
+    assert notebooks.source(first) == homework.setup_source() and first["id"] == "set-up"
+    for cell in nb["cells"]:
+        assert set(cell["metadata"]) <= {"tags"}
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] == [] and cell["execution_count"] is None
+        else:
+            assert notebooks.directives(notebooks.source(cell)) == []
+    assert not re.search(r"otter|SOLUTION|HIDDEN|BEGIN TEST", json.dumps(nb))
+    assert notebooks.MINUTES.search(json.dumps(nb))
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: p.name)
+def test_links_of_the_notebook_lead_somewhere(folder):
+    text = homework.student_path(folder).read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#]+?\.(?:ipynb|md))[^)]*\)", text)
+    assert links
+    for link in links:
+        assert (folder / link).is_file(), link
+
+
+def _with_canaries(folder, dest):
+    """A copy of a homework with a canary at the end of every line of its solutions and hidden tests."""
+    shutil.copytree(folder, dest)
+    for path in dest.glob("*.py"):
+        marked = [line + f"  # {CANARY}" if line.strip() else line for line in path.read_text().splitlines()]
+        path.write_text("\n".join(marked) + "\n")
+    lines, inside, told = [], False, 0
+    fence = ""
+    for line in (dest / "master.md").read_text(encoding="utf-8").splitlines():
+        bare = line.strip()
+        fence = bare[3:] if bare.startswith("```") else fence
+        if bare in ("# END SOLUTION",):
+            inside = False
+        elif bare.endswith("# SOLUTION"):
+            line, told = line.replace("# SOLUTION", f"# {CANARY} # SOLUTION"), told + 1
+        elif inside and bare and not bare.startswith("#"):
+            line, told = line + f"  # {CANARY}", told + 1
+        if bare.startswith("# BEGIN SOLUTION") and fence == "python":
+            inside = True
+        lines.append(line)
+    (dest / "master.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return told
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: p.name)
+def test_no_canary_reaches_the_student(otter, folder, tmp_path):
+    """Each line of the solutions and of questions.py carries one; they are in the solution and in the zip alone."""
+    assert _with_canaries(folder, tmp_path / folder.name) > 15
+    files = homework.build(tmp_path / folder.name)
+    assert CANARY.encode() not in files[f"{folder.name}.ipynb"]
+    assert files[f"{folder.name}.ipynb"] == homework.student_path(folder).read_bytes()
+    assert files[f"{folder.name}-solution.ipynb"].count(CANARY.encode()) > 15
+    with zipfile.ZipFile(BytesIO(files[f"{folder.name}-gradescope.zip"])) as zipped:
+        assert CANARY in zipped.read(f"files/homework/{folder.name}/questions.py").decode()
+
+
+def _read(path):
+    """A file as a reader sees it: a notebook's cells, a page without its tags."""
+    text = path.read_text(encoding="utf-8", errors="ignore")
+    if path.suffix == ".ipynb":
+        return "\n".join(notebooks.source(cell) for cell in json.loads(text)["cells"])
+    return html.unescape(re.sub(r"<[^>]+>", "", text)) if path.suffix == ".html" else text
+
+
+def _secret_lines():
+    """Lines of solutions, questions and references that stand nowhere in what students are given to read."""
+    given = [
+        *(ROOT / "chapters").glob("*.ipynb"),
+        *(ROOT / "chapters").glob("*.md"),
+        *(ROOT / "lib").rglob("*.py"),
+    ]
+    known = "\n".join(map(_read, [*given, *map(homework.student_path, FOLDERS)]))
+    files = [path for folder in FOLDERS for path in [*folder.glob("*.py"), folder / "master.md"]]
+    lines = {line.strip() for path in files for line in path.read_text(encoding="utf-8").splitlines()}
+    return {line for line in lines if len(line) > 30 and line not in known}
+
+
+def test_no_line_of_a_solution_is_on_the_site():
+    """Not in the pages, their sources or the search index."""
+    site = ROOT / "_build" / "html"
+    if not (site / "index.html").is_file():
+        pytest.skip("the site is not built: make book")
+    secret = _secret_lines()
+    assert len(secret) > 200
+    kinds = {".html", ".js", ".txt", ".ipynb", ".md", ".json", ".inv"}
+    for path in site.rglob("*"):
+        if path.suffix in kinds and "mathjax" not in path.parts:
+            text = _read(path)
+            leaked = [line for line in secret if line in text]
+            assert not leaked, f"{path.relative_to(site)}: {leaked[:3]}"
+
+
+def test_master_and_questions_name_the_same_questions(otter, tmp_path):
+    folder = tmp_path / "hw01"
+    shutil.copytree(FOLDERS[0], folder)
+    master = folder / "master.md"
+    master.write_text(master.read_text(encoding="utf-8").replace("name: q2", "name: q11"), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"hw01: master.md has the questions .*q11"):
+        homework.build(folder)
+
+
+def test_nbval_gets_solutions_with_the_outputs_they_must_have(built):
+    for name, files in built.items():
+        nb = json.loads(homework.for_nbval(files[f"{name}-solution.ipynb"], solved=True))
+        nbformat.validate(nb)
+        checked = [c for c in nb["cells"] if c["cell_type"] == "code" and c["outputs"]]
+        assert len(checked) >= 7
+        assert all(c["outputs"][0]["text"].endswith(f": {homework.PASSES}\n") for c in checked)
+        ignored = [c for c in nb["cells"] if c["cell_type"] == "code" and not c["outputs"]]
+        assert all("nbval-ignore-output" in c["metadata"]["tags"] for c in ignored)
+
+
+def test_the_gradescope_zip_asks_what_the_grader_asks(built, tmp_path):
+    """Its hidden tests pass with the solution and name the fault of a wrong answer."""
+    files = built["hw01"]
+    with zipfile.ZipFile(BytesIO(files["hw01-gradescope.zip"])) as zipped:
+        zipped.extractall(tmp_path)
+        assert {entry.date_time[0] for entry in zipped.infolist()} == {1980}
+    assert (tmp_path / "tests" / "q6.py").is_file() and (tmp_path / "setup.sh").is_file()
+    solved = "\n".join(cell for cell in _code(files["hw01-solution.ipynb"]) if "def rnn_step(" in cell)
+    program = f"""
+import sys; sys.path.insert(0, {str(tmp_path / "files")!r})
+import unrolled, hidden_checks
+assert unrolled.__version__ == "0", unrolled.__file__
+env = {{}}
+exec("import numpy as np\\n" + {solved!r}, env)
+hidden_checks.ask(env, "q1", "a batch")
+env["rnn_step"] = lambda x, h, W_xh, W_hh, b_h: env["np"].tanh(x @ W_xh.T + h @ W_hh.T)
+try:
+    hidden_checks.ask(env, "q1", "a batch")
+except AssertionError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.stdout.strip() == "a batch: your b_h does not reach h_t", done.stderr
+
+
+@pytest.mark.parametrize("found", [None, "", "{", "[]", '{"tests": []}', '{"score": 3}'])
+def test_gradescope_always_gets_its_results(found, tmp_path):
+    program, path = tmp_path / "always_results.py", tmp_path / "results.json"
+    program.write_text(gradescope.RESULTS, encoding="utf-8")
+    if found is not None:
+        path.write_text(found, encoding="utf-8")
+    subprocess.run([sys.executable, program, path, "137"], check=True)
+    results = json.loads(path.read_text(encoding="utf-8"))
+    if found in ('{"tests": []}', '{"score": 3}'):
+        assert results == json.loads(found)
+    else:
+        assert results["output"].startswith("NOT GRADED. The grading of this notebook took too long.")
+
+
+def test_a_folder_of_one_s_own_changes_nothing_here(otter, tmp_path):
+    """Private masters lie anywhere; what they give goes where one says, and nowhere else."""
+    shutil.copytree(FOLDERS[0], private := tmp_path / "private" / "hw01")
+    homework.student_path(private).unlink()
+    before = homework.student_path(FOLDERS[0]).stat().st_mtime_ns
+    assert homework.main(["--to", str(tmp_path / "out"), str(private)]) == 0
+    assert sorted(p.name for p in Path(tmp_path / "out").iterdir()) == [
+        "hw01-gradescope.zip",
+        "hw01-solution.ipynb",
+        "hw01.ipynb",
+    ]
+    assert homework.student_path(FOLDERS[0]).stat().st_mtime_ns == before
+    assert not homework.student_path(private).exists()
