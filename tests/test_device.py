@@ -2,6 +2,9 @@
 
 import inspect
 import pkgutil
+import platform
+import subprocess
+import sys
 from importlib import import_module
 
 import numpy as np
@@ -10,7 +13,19 @@ import torch
 
 import unrolled
 from conftest import OneDevice
-from unrolled import bptt, cells, gated, gated_bptt, highway, language, probe, sampling, training, wirings
+from unrolled import (
+    bptt,
+    cells,
+    gated,
+    gated_bptt,
+    highway,
+    language,
+    probe,
+    reading,
+    sampling,
+    training,
+    wirings,
+)
 from unrolled import unroll as unroll_module
 from unrolled.device import default_device, seed_everything, stack_seeds
 
@@ -115,6 +130,15 @@ def _highways():
             highway.direct_path(cell, _x(B, T, P), method=method)
 
 
+def _readings():
+    model = _character_model(embedding_size=3, cell="lstm", num_layers=2, backend="loop").eval()
+    reading.surprise(model, "hellohello", 2)
+    reading.by_context(model, "hellohello", 3)
+    reading.connectivity(model, "hello")
+    values = reading.unit_values(model, "hello")
+    reading.correlations(values, _ids(4))
+
+
 def _both_directions():
     for both in (False, True):
         for network, backend in (
@@ -149,6 +173,7 @@ CALLS = {
     "unroll.Recurrent": _both_directions,
     "highway.direct_path": _highways,
     "highway.total_derivative": _highways,
+    **{f"reading.{name}": _readings for name in reading.__all__ if name != "ByContext"},
     "gated.lstm_step": _gated,
     "gated.gru_step": _gated,
     "gated.LSTMCell": _gated,
@@ -194,6 +219,8 @@ EXEMPT = {
     "sampling": {"generate": "text"},
     "checkpoints": "files",
     "recipes": "numbers and text",
+    "reading": {"ByContext": "a tuple"},
+    "texts": "text, and numbers made of it on the CPU",
     "runs": "waits for numbers at every update; its forward pass and loss are exercised through every model",
     "cli": "text",
     "wirings": {"FEEDS": "a table"},
@@ -204,7 +231,11 @@ EXEMPT = {
         "fit": "writes down Python numbers; its step is exercised through every model",
         "train": "writes down Python numbers; its step is exercised through every model",
     },
-    "device": {"default_device": "a choice", "seed_everything": "a side effect"},
+    "device": {
+        "default_device": "a choice",
+        "keep_freed_memory": "a side effect",
+        "seed_everything": "a side effect",
+    },
     "corpora": "text, and views of the caller's tensor",
     "results": "stored numbers",
     "tasks": "data made on the CPU from a CPU generator",
@@ -285,3 +316,27 @@ def test_every_function_with_tensors_has_a_docstring():
             thing = getattr(module, public)
             if inspect.isclass(thing) or inspect.isfunction(thing):
                 assert inspect.getdoc(thing), f"{info.name}.{public}"
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="this C library has other settings")
+def test_memory_that_was_freed_is_used_again():
+    code = """
+import resource, sys, numpy
+from unrolled.device import keep_freed_memory
+if sys.argv[1] == "keep":
+    assert keep_freed_memory()
+faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+numpy.ones(8 << 20)
+before = faults()
+for _ in range(5):
+    numpy.ones(8 << 20)  # 64 MB
+print(faults() - before)
+"""
+
+    def faults(how):
+        done = subprocess.run(
+            [sys.executable, "-c", code, how], capture_output=True, text=True, check=True, timeout=120
+        )
+        return int(done.stdout)
+
+    assert faults("keep") < 100 < 1000 < faults("give back")

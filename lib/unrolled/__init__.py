@@ -21,9 +21,10 @@ def setup(seed: int = 0) -> None:
     """
     import torch
 
-    from unrolled.device import seed_everything
+    from unrolled.device import keep_freed_memory, seed_everything
     from unrolled.style import use_style
 
     use_style()
+    keep_freed_memory()
     torch.set_num_threads(int(os.environ.get("UNROLLED_THREADS", "1")))
     seed_everything(seed)

@@ -209,7 +209,8 @@ def load(
         backend: see `unrolled.unroll.Recurrent`.
 
     Returns:
-        The model; everything that was saved beside its weights is its `about`.
+        The model, in single precision where its weights were stored in less; everything that was saved beside its
+        weights is its `about`.
 
     Raises:
         FileNotFoundError: there is no such model.
@@ -220,4 +221,6 @@ def load(
     model = CharacterModel(Vocabulary(sizes.pop("characters")), **sizes, backend=backend)
     model.load_state_dict(weights)
     model.about = about
-    return model.to(device=device, dtype=next(iter(weights.values())).dtype).eval()
+    stored = next(iter(weights.values())).dtype
+    # Half precision saves room on disk; to compute with, it is too coarse.
+    return model.to(device=device, dtype=torch.float32 if stored.itemsize < 4 else stored).eval()

@@ -23,7 +23,7 @@ from unrolled._ranks import Ranks
 from unrolled._run import Run
 from unrolled.checkpoints import DamagedFile, read_newest, read_pair, write_file, write_numbered, write_pair
 from unrolled.corpora import Corpus
-from unrolled.device import default_device
+from unrolled.device import default_device, keep_freed_memory
 from unrolled.language import CharacterModel, Vocabulary
 from unrolled.recipes import Recipe, fingerprint, open_corpus
 from unrolled.training import evaluate
@@ -134,6 +134,7 @@ def run(
 
     Source: Williams and Peng (1990), Zaremba et al. (2014). Used in chapter 07; tested by killing it.
     """
+    keep_freed_memory()
     folder = Path(folder)
     if isinstance(device, str):
         device = training_device(device)
