@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -52,11 +53,13 @@ def _assert_same_bits(a, b):
 # ---- one update
 
 
-def test_the_update_is_the_loop_written_out(tmp_path):
+@pytest.mark.parametrize(("shifted", "restarts"), [(False, 0.0), (True, 0.0), (True, 0.4)])
+def test_the_update_is_the_loop_written_out(shifted, restarts, tmp_path):
     """Against plain lines: truncated BPTT over a text that is read through twice, clipping, AdamW, rates, average."""
     recipe = dataclasses.replace(
-        TOY, updates=14, clip_norm=0.3, average=0.9, weight_decay=0.2, schedule="linear"
-    )
+        TOY, updates=14, clip_norm=0.3, average=0.9, weight_decay=0.2, schedule="linear", seed=5,
+        shifted=shifted, restarts=restarts,
+    )  # fmt: skip
     ours = Run(recipe, open_corpus("hello"), ONE)
     torch.manual_seed(recipe.seed)
     plain = recipe.build("ehlo")
@@ -70,9 +73,16 @@ def test_the_update_is_the_loop_written_out(tmp_path):
     losses, norms = [], []
     while len(losses) < 14:
         state = None
+        if shifted and losses:
+            ids = ids.roll(-int(np.random.default_rng((5, 1, 0)).integers(len(ids))))
         for x, y in stream_chunks(ids, 4, 40):
             if len(losses) == 14:
                 break
+            if state and restarts:
+                kept = np.random.default_rng((5, len(losses), 1)).random(4) >= restarts
+                state = tuple(
+                    type(part)(*(each * torch.tensor(kept)[:, None] for each in part)) for part in state
+                )
             logits, state = plain(x, state)
             state = tuple(type(part)(*(each.detach() for each in part)) for part in state)
             loss = F.cross_entropy(logits.flatten(0, 1), y.flatten())
@@ -175,7 +185,7 @@ def _stopped(recipe, folder, after, monkeypatch, device="auto"):
     "change",
     [
         {"cell": "rnn", "embedding_size": None, "warmup": 0},
-        {"cell": "lstm", "num_layers": 2, "dropout": 0.3, "average": 0.9},
+        {"cell": "lstm", "num_layers": 2, "dropout": 0.3, "average": 0.9, "restarts": 0.3},
         {"cell": "gru", "embedding_size": 8, "tied": True, "dropout": 0.5, "schedule": "linear"},
         {"precision": "bfloat16", "clip_norm": None, "patience": 5},
     ],
@@ -403,7 +413,7 @@ def test_a_checksum_tells_texts_apart():
 def test_two_processes_equal_one_and_a_killed_worker_leaves_a_checkpoint(tmp_path):
     """torchrun, gloo: a worker is killed on the way, the run goes on, and the losses are those of one process."""
     recipe = dataclasses.replace(
-        TOY, updates=400, num_steps=8, checkpoint_every=20, evaluate_every=100, average=0.9
+        TOY, updates=400, num_steps=8, checkpoint_every=20, evaluate_every=100, average=0.9, restarts=0.2
     )
     (tmp_path / "recipe.json").write_text(json.dumps(recipe.to_dict()))
     folder = tmp_path / "two"

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
@@ -41,9 +42,9 @@ class Run:
         self.length = (ids.shape[0] - 1) // B  # of one row
         if self.length < 1:
             raise ValueError(f"batch_size: expected at most {ids.shape[0] - 1}, a character a row, got {B}")
-        own = ranks.rows(B)
-        self.x = ids[: B * self.length].view(B, self.length)[own].to(device)
-        self.y = ids[1 : B * self.length + 1].view(B, self.length)[own].to(device)
+        self.ids, self.own = ids, ranks.rows(B)
+        self.reading = 0  # of the text, the first being 0
+        self._lay_out()
 
         torch.manual_seed(recipe.seed)
         self.model = recipe.build(corpus.characters).to(device)
@@ -71,6 +72,31 @@ class Run:
         self.best: tuple[int, float] | None = None
         self.seconds = 0.0
 
+    def _lay_out(self) -> None:
+        """Cut the text into rows for one reading: from its beginning, and later from another place, going round."""
+        B, ids = self.recipe.batch_size, self.ids
+        if self.recipe.shifted and self.reading:
+            ids = ids.roll(-int(self._draws(self.reading, 0).integers(len(ids))))
+        n = B * self.length
+        self.x, self.y = (
+            part.view(B, self.length)[self.own].to(self.ranks.device) for part in (ids[:n], ids[1 : n + 1])
+        )
+
+    def _draws(self, number: int, kind: int) -> np.random.Generator:
+        """Randomness that depends on the seed and the place in the run alone: the same after a stop, and for all."""
+        return np.random.default_rng((self.recipe.seed, number, kind))
+
+    def _go_on(self) -> Any:
+        """The state the next chunk is read from: what was carried, without its history, in most rows."""
+        if self.state is None:
+            return None
+        state = detach(self.state)  # the truncation: same numbers, no history
+        if not self.recipe.restarts:
+            return state
+        keep = self._draws(self.done, 1).random(self.recipe.batch_size) >= self.recipe.restarts
+        kept = torch.from_numpy(keep)[self.own, None].to(self.ranks.device)  # (B, 1)
+        return tuple(type(part)(*(each * kept for each in part)) for part in state)
+
     @property
     def stopped_early(self) -> bool:
         """Whether the last `patience` evaluations found nothing better."""
@@ -90,11 +116,13 @@ class Run:
             FloatingPointError: the loss or the gradient is not a number; the weights are those before the update.
         """
         recipe, device = self.recipe, self.ranks.device
-        if self.start >= self.length:  # the text is read through: again from its beginning
+        if self.start >= self.length:  # the text is read through
             self.start, self.state = 0, None
+            self.reading += 1
+            self._lay_out()
         chunk = slice(self.start, self.start + recipe.num_steps)
         x, y = self.x[:, chunk], self.y[:, chunk]  # (B, T)
-        state = None if self.state is None else detach(self.state)  # the truncation: same numbers, no history
+        state = self._go_on()
         with torch.autocast(device.type, torch.bfloat16, enabled=self.bfloat16):
             logits, state = self.network(x, state)  # (B, T, V)
         loss = F.cross_entropy(logits.float().flatten(0, 1), y.flatten())
@@ -158,6 +186,7 @@ class Run:
             "corpus": {"name": self.corpus.name, "sha256": fingerprint(self.corpus)},
             "done": self.done,
             "start": self.start,
+            "reading": self.reading,
             "evaluations": [list(each) for each in self.evaluations],
             "best": None if self.best is None else list(self.best),
             "bfloat16": self.bfloat16,
@@ -196,6 +225,8 @@ class Run:
         self.loss = tensors["history/loss"].tolist()
         self.gradient_norm = tensors["history/gradient_norm"].tolist()
         self.done, self.start, self.bfloat16 = about["done"], about["start"], about["bfloat16"]
+        self.reading = about["reading"]
+        self._lay_out()
         self.evaluations = [(update, nats) for update, nats in about["evaluations"]]
         self.best = None if about["best"] is None else tuple(about["best"])
         self.seconds = about["seconds"]

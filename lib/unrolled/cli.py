@@ -86,6 +86,12 @@ def train(
     num_steps: Annotated[
         int | None, field("num_steps", "Training", "Characters a gradient reaches back.")
     ] = None,
+    shifted: Annotated[
+        bool | None, field("shifted", "Training", "Begin each later reading of the text at another place.")
+    ] = None,
+    restarts: Annotated[
+        float | None, field("restarts", "Training", "Share of rows that go on from zeros.")
+    ] = None,
     learning_rate: Annotated[
         float | None, field("learning_rate", "Training", "The largest step size.")
     ] = None,

@@ -48,6 +48,10 @@ class Recipe:
         updates: how many times the weights are changed.
         batch_size: B, rows read side by side, over all processes together.
         num_steps: T, characters in a chunk, and so how far back a gradient reaches.
+        shifted: begin each reading of the text but the first at another place, so that rows and chunks never fall the
+            same way twice; without it a model comes to know the states that lead up to each chunk.
+        restarts: the share of rows, others in each chunk, that go on from zeros and not from the carried state, so that
+            the model also knows what to make of a state that is young.
         learning_rate: the largest step size, reached after the warm-up.
         warmup: updates in which it rises from zero in a straight line.
         schedule: how it goes on: `"constant"`, `"linear"` or `"cosine"`, down to its floor at the last update.
@@ -81,6 +85,8 @@ class Recipe:
     updates: int = 2000
     batch_size: int = 32
     num_steps: int = 64
+    shifted: bool = True
+    restarts: float = 0.0
     learning_rate: float = 0.003
     warmup: int = 100
     schedule: str = "cosine"
@@ -124,7 +130,13 @@ class Recipe:
             _in_range(self, "a number above 0", lambda value: 0 < value < math.inf, "clip_norm")
         _in_range(self, "a number of at least 0", lambda value: 0 <= value < math.inf, "weight_decay")
         _in_range(
-            self, "a share from 0 to below 1", lambda value: 0 <= value < 1, "dropout", "beta_2", "average"
+            self,
+            "a share from 0 to below 1",
+            lambda value: 0 <= value < 1,
+            "dropout",
+            "restarts",
+            "beta_2",
+            "average",
         )
         _in_range(self, "a share from 0 to 1", lambda value: 0 <= value <= 1, "floor")
         if self.tied and self.embedding_size != self.hidden_size:
