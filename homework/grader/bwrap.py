@@ -15,6 +15,7 @@ from homework.grader import seccomp
 
 HERE = Path(__file__).resolve().parent
 BOX, HOME = "/box", "/home/student"
+WRITABLE = ["/dev/shm", "/tmp", HOME]
 NOBODY = 0x7000_0000  # a grader run as root gives its rights up for a user id from here on, which nobody has
 
 WAYS = """Ways to grade safely:
@@ -90,7 +91,8 @@ def arguments(library: bool, disk_mb: int, hidden: Iterable[Path], fonts: Path |
     for key, value in ENVIRONMENT.items():
         args += ["--setenv", key, value]
     args += ["--proc", "/proc", "--dev", "/dev"]
-    for path in ("/dev/shm", "/tmp", HOME):
+    args += ["--ro-bind", "/dev/null", "/dev/zero"]  # mapped shared, it is memory that no limit counts
+    for path in WRITABLE:
         args += ["--perms", "1777", "--size", str(disk_mb << 20), "--tmpfs", path]
     shown = read_only()  # after these: it may lie in one of them
     for path in shown:

@@ -6,6 +6,7 @@ from typing import Any
 from homework.grader.inside import plain
 
 MAX_OUTPUT = 64_000_000  # bytes one submission may send
+MAX_FRAMES = 20_000
 CELL_STATES = frozenset({"ran", "kept", "late", "died"})
 
 
@@ -16,7 +17,9 @@ class Run:
     state: str = "ended"  # done, or why not: late, memory, processes, flood, garbled, ended
     ready: bool = False  # whether the sandbox came as far as the first cell
     cells: dict[int, dict[str, Any]] = field(default_factory=dict)
-    answers: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
+    answers: dict[tuple[int, int], bytes] = field(
+        default_factory=dict
+    )  # as they came: as objects they can take forty times the room
     stuck: dict[int, tuple[int, str]] = field(
         default_factory=dict
     )  # question: the check that did not end, how
@@ -28,7 +31,7 @@ class Reader:
     """Takes the stream apart into frames and files them; whatever is not as `child` writes it ends the run."""
 
     def __init__(self, run: Run) -> None:
-        self.run, self.buffer, self.total = run, bytearray(), 0
+        self.run, self.buffer, self.total, self.frames = run, bytearray(), 0, 0
         self.expects: tuple[int, int] | None = None
 
     def feed(self, data: bytes) -> bool:
@@ -47,21 +50,25 @@ class Reader:
                 return False
             frame = bytes(self.buffer[8 : 8 + size])
             del self.buffer[: 8 + size]
+            self.frames += 1
+            if self.frames > MAX_FRAMES:
+                self.run.state = "flood"
+                return True
             try:
-                if self.file(plain.load(frame)):
+                if self.file(plain.load(frame), frame):
                     return True
             except (plain.NotPlain, KeyError, TypeError, ValueError):
                 self.run.state = "garbled"
                 return True
         return False
 
-    def file(self, frame: Any) -> bool:
+    def file(self, frame: Any, text: bytes) -> bool:
         """Put one frame where it belongs; True for the last. Types and sizes are checked; the rest may be a lie."""
         if type(frame) is not dict:
             raise plain.NotPlain("a frame that is no object")
         if self.expects:
             key, self.expects = self.expects, None
-            self.run.answers.setdefault(key, frame)
+            self.run.answers.setdefault(key, text)
         elif frame.get("done") is True:
             self.run.state = "done"
             return True

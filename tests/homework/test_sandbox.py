@@ -1,16 +1,18 @@
 """What student code can see and do: no network, no files but Python's, no rights, and a limit on everything."""
 
+import json
 import os
 import struct
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from classroom import QUICK, inside
 
-from homework.grader import Call, Name, bwrap, seccomp, watch
+from homework.grader import Call, Name, bwrap, frames, seccomp, watch
 from homework.grader.frames import Reader, Run
 from homework.grader.inside import plain
 
@@ -119,6 +121,8 @@ settings = [path for path in paths if can_write(path)]
     ("name", "arguments"),
     [
         ("unshare", "0x10000000"),
+        ("socketpair", "1, 1, 0, bytes(8)"),
+        ("io_setup", "8, bytes(8)"),
         ("memfd_create", "b'x', 0"),
         ("ptrace", "16, 1, 0, 0"),
         ("shmget", "0, 4096, 0o1600"),
@@ -141,6 +145,81 @@ error = ctypes.get_errno()
     assert inside([code], (Name("gave"), Name("error"))) == (-1, 1)
 
 
+def test_calls_newer_than_the_list_are_not_there():
+    """What a later kernel brings is refused as unknown, and programs fall back on what they knew before."""
+    code = """
+import ctypes
+libc, seen = ctypes.CDLL(None, use_errno=True), []
+for number in (NEWEST + 1, 467, 511):
+    libc.syscall(number, 0, 0, 0, 0, 0)
+    seen.append(ctypes.get_errno())
+"""
+    assert inside([code.replace("NEWEST", str(seccomp.NEWEST))], Name("seen")) == [38, 38, 38]
+
+
+def test_memory_that_nobody_counts_cannot_be_had():
+    """Shared mappings without a file keep their pages when a process lets go of them; the private ones work."""
+    code = """
+import mmap, os
+def can(make):
+    try:
+        return bool(make())
+    except OSError as error:
+        return error.strerror
+shared = can(lambda: mmap.mmap(-1, 4096))
+zero = can(lambda: mmap.mmap(os.open("/dev/zero", os.O_RDWR), 4096))
+private = can(lambda: mmap.mmap(-1, 4096, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+"""
+    told = inside([code], (Name("shared"), Name("zero"), Name("private")))
+    assert told == ("Operation not permitted", "Permission denied", True)
+
+
+def test_no_process_reads_or_writes_another_s_memory():
+    """The one that asks is out of reach of the one that answers, as root and as anybody."""
+    code = """
+import os
+child = os.fork()
+if not child:
+    try:
+        open(f"/proc/{os.getppid()}/mem", "rb").close()
+        os._exit(0)
+    except OSError:
+        os._exit(7)
+code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+"""
+    assert inside([code], Name("code")) == 7
+
+
+def test_swapped_and_shared_memory_count(tmp_path):
+    """What the kernel's files say is added up: private, shared, swapped out, page tables; nonsense is passed over."""
+    told = tmp_path / "status"
+    sizes = {"VmPTE": 8, "RssAnon": 100, "RssFile": 9, "RssShmem": 20, "VmSwap": 3}
+    told.write_text(
+        "Name:\tx kB\nThreads:\t1\n" + "".join(f"{name}:\t {kb} kB\n" for name, kb in sizes.items())
+    )
+    assert watch._kilobytes(str(told)) == sizes
+    hoard = bytearray(b"x") * (64 << 20)
+    assert watch.megabytes([os.getpid()], 10**6) >= 64
+    assert 64 << 10 <= watch._share(os.getpid()) <= watch._own(os.getpid()) + 1024
+    assert hoard
+
+
+def test_files_are_counted():
+    """In the file systems that can be written; where it can't be known there are none."""
+    before = watch.files(os.getpid(), ["/dev/shm"])
+    place = Path("/dev/shm") / f"unrolled-{os.getpid()}"
+    place.mkdir()
+    try:
+        for number in range(10):
+            (place / str(number)).touch()
+        assert watch.files(os.getpid(), ["/dev/shm"]) >= before + 10
+    finally:
+        for file in place.iterdir():
+            file.unlink()
+        place.rmdir()
+    assert watch.files(os.getpid(), ["/no/such/place"]) == 0
+
+
 def test_no_new_namespaces_through_clone():
     """clone with a namespace's flag is refused, clone3 is said not to exist, and an ordinary fork works."""
     clone = seccomp.MACHINES[os.uname().machine][2]
@@ -158,7 +237,7 @@ code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 def test_the_filter_is_well_formed():
     """Every jump of the filter lands inside it, on each machine it knows; another architecture is killed."""
-    for machine, (_, architecture, _) in seccomp.MACHINES.items():
+    for machine, (_, architecture, *_) in seccomp.MACHINES.items():
         code = seccomp.program(machine)
         lines = [struct.unpack("=HBBI", code[i : i + 8]) for i in range(0, len(code), 8)]
         assert all(
@@ -219,6 +298,18 @@ def test_otter_and_magics_do_nothing():
         "display(x)\nget_ipython().run_line_magic('pip', 'install nothing')",
     ]
     assert inside(cells, (Name("x"), Name("y"), Name("z"), Name("checked"))) == (1, 2, 3, True)
+
+
+def test_a_slow_start_is_not_the_notebook_s_time(monkeypatch):
+    """On a busy machine importing torch takes long: the clock of a notebook begins at its first cell."""
+    command = bwrap.python()
+    monkeypatch.setattr(
+        bwrap, "python", lambda: [*command[:-1], f"import time; time.sleep(3.2); {command[-1]}"]
+    )
+    limits = replace(QUICK, total=3)
+    assert inside(["x = 1"], Name("x"), limits=limits) == 1
+    with pytest.raises(RuntimeError, match="the sandbox did not start: late"):
+        inside(["x = 1"], Name("x"), limits=replace(limits, start=1))
 
 
 def test_nothing_of_a_run_is_left_in_this_process():
@@ -354,6 +445,7 @@ def alive(one: tuple[int, str]) -> bool:
         b"1" * 5000,
         b'{"list": [' * 40 + b"1" + b"]}" * 40,
         b'{"list": [' + b"0," * 60_000 + b"0]}",
+        b'{"list": [18446744073709551616]}',
     ],
 )  # fmt: skip
 def test_garbage_is_refused(garbage):
@@ -370,6 +462,7 @@ SENT = [
     plain.dump({"question": "q", "check": 0, "bytes": 1}),
     plain.dump({"question": 0, "check": 0, "state": "right"}) + plain.dump([]),
     plain.dump({"question": 0, "check": 0, "bytes": 1}) + plain.dump([]),
+    plain.dump({"question": 0, "check": 0, "bytes": 1}) + (1).to_bytes(8, "big") + b"{",
 ]
 
 
@@ -379,6 +472,16 @@ def test_a_garbled_stream_ends_the_run(sent):
     reader = Reader(Run())
     assert reader.feed(sent)
     assert reader.run.state == "garbled"
+
+
+def test_many_frames_end_the_run_and_answers_are_kept_as_they_came():
+    """A million tiny frames would keep the grader busy; an answer taken apart can be forty times its size."""
+    reader = Reader(Run())
+    assert reader.feed(plain.dump({}) * (frames.MAX_FRAMES + 1))
+    assert reader.run.state == "flood"
+    reader = Reader(Run())
+    reader.feed(plain.dump({"question": 1, "check": 0, "bytes": 1}) + plain.dump({"value": [0] * 1000}))
+    assert reader.run.answers == {(1, 0): json.dumps({"value": [0] * 1000}).encode()}
 
 
 def test_arguments_arrive_as_they_were_sent():

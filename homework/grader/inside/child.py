@@ -39,6 +39,7 @@ def lock_down(limits: dict[str, Any]) -> None:
             0x20080522, 0
         )  # capset: what programs started from here could inherit, too
         ctypes.CDLL(None).capset(header, (ctypes.c_uint32 * 6)())
+    ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE: no process's memory is another's to write
     caps = {
         resource.RLIMIT_AS: limits["address_mb"] * megabyte,
         resource.RLIMIT_DATA: limits["memory_mb"] * megabyte,

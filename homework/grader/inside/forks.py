@@ -11,6 +11,7 @@ from typing import Any
 import plain
 
 MAX_LEFT = 16  # threads, and processes, that a cell may leave running
+MAX_OPEN = 128  # files that it may leave open
 _os_read, _os_write, _fork, _getpid, _exit, _kill = os.read, os.write, os.fork, os.getpid, os._exit, os.kill
 _waitpid, _select, _now, _pipe, _close = os.waitpid, select.select, time.monotonic, os.pipe, os.close
 _libc = ctypes.CDLL(None)
@@ -93,8 +94,12 @@ class Fork:
         write_all(self.write, data)
 
     def leaves_too_much(self) -> bool:
-        """In the copy: whether so much was left running that the next fork might fail."""
-        return len(os.listdir("/proc/self/task")) > MAX_LEFT or len(descendants()) > MAX_LEFT
+        """In the copy: whether so much was left running, or open, that the next fork might fail."""
+        try:
+            opened, threads = (len(os.listdir(f"/proc/self/{what}")) for what in ("fd", "task"))
+        except OSError:  # too many open files
+            return True
+        return opened > MAX_OPEN or threads > MAX_LEFT or len(descendants()) > MAX_LEFT
 
     def take_over(self) -> None:
         """In the copy: wait until the process that forked it has let go."""

@@ -167,6 +167,8 @@ def decode(data: Any, special: Any = None, depth: int = 0, budget: Budget | None
     """
     budget = budget or Budget()
     budget.take(0, depth)
+    if type(data) is int and not -(2**63) <= data < 2**64:
+        raise NotPlain("a whole number of more than 64 bits")
     if data is None or type(data) in (bool, int, float, str):
         return data
     if type(data) is not dict or len(data) != 1:
