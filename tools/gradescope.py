@@ -45,39 +45,46 @@ def ask(env, question, part):
             assert fault is None, f"{{part}}: {{fault}}"
 '''
 
-# run_autograder: Otter's command with a limit on its time, then the file that Gradescope waits for.
+# run_autograder: what Gradescope waits for is written first, then comes Otter's command with a limit on its time.
 RUN = """\
 #!/bin/bash
 export PATH=/root/miniforge3/bin:$PATH
-eval "$(mamba shell hook --shell bash)"
-mamba activate otter-env
 mkdir -p /autograder/results
 rm -f /autograder/results/results.json
-timeout --kill-after=10 540 python /autograder/source/run_otter.py
+python3 /autograder/source/always_results.py /autograder/results/results.json begun
+eval "$(mamba shell hook --shell bash)"
+mamba activate otter-env
+timeout --kill-after=10 {seconds} python /autograder/source/run_otter.py
 python3 /autograder/source/always_results.py /autograder/results/results.json $?
 """
+SECONDS = 540  # Gradescope itself ends a run after ten minutes, unless it is told otherwise
 
 # always_results.py: a notebook that could not be graded is said to be so, and not just given no points.
 RESULTS = '''\
-"""Leave a results.json that Gradescope can read, whatever became of the grading."""
+"""Leave a results.json that Gradescope can read, whatever becomes of the grading."""
 
 import json
+import os
 import sys
 
 path, status = sys.argv[1:]
+why = {"begun": "did not come to its end", "124": "took too long"}
+why["137"] = "took too long or too much memory"
+said = (
+    f"NOT GRADED. The grading of this notebook {why.get(status, f'ended with status {status}')}. Restart the kernel, "
+    "run all cells from top to bottom, and hand it in again; if it happens again, tell your instructor. "
+    "The 0 is no grade."
+)
 try:
     with open(path, encoding="utf-8") as file:
         found = json.load(file)
     whole = isinstance(found, dict) and ("score" in found or "tests" in found)
-except (OSError, ValueError):
+    whole = whole and not str(found.get("output", "")).startswith("NOT GRADED")
+except (OSError, ValueError, RecursionError):
     whole = False
 if not whole:
-    why = "took too long" if status in ("124", "137") else f"ended with status {status}"
-    said = (
-        f"NOT GRADED. The grading of this notebook {why}. Restart the kernel, run all cells from top to bottom, and "
-        "hand it in again; if it happens again, tell your instructor. The 0 is no grade."
-    )
     test = {"name": "Not graded", "score": 0, "max_score": 0, "status": "failed", "output": said}
-    with open(path, "w", encoding="utf-8") as file:
+    with open(f"{path}.new", "w", encoding="utf-8") as file:
         json.dump({"score": 0, "output": said, "tests": [test]}, file)
+    os.replace(f"{path}.new", path)
 '''

@@ -21,7 +21,7 @@ from typing import Any
 
 from homework.grader.questions import Homework, load
 from tools import notebooks
-from tools.gradescope import KEEP_SUPPORT, RESULTS, RUN, TEST
+from tools.gradescope import KEEP_SUPPORT, RESULTS, RUN, SECONDS, TEST
 
 ROOT = notebooks.ROOT
 PASSES = "these checks pass"  # what a check cell prints where nothing is wrong
@@ -195,7 +195,8 @@ def gradescope_zip(made: Path, folder: Path) -> bytes:
     with zipfile.ZipFile(made) as zipped:
         files = {name: zipped.read(name) for name in zipped.namelist()}
     files |= support(folder)
-    files |= {"run_autograder": RUN.encode(), "always_results.py": RESULTS.encode()}
+    run = RUN.format(seconds=SECONDS)
+    files |= {"run_autograder": run.encode(), "always_results.py": RESULTS.encode()}
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as zipped:
         for name in sorted(files):

@@ -92,7 +92,8 @@ def lms(homework: Homework, rows: Sequence[Row]) -> str:
     for student in sorted(count):
         row = next(row for row in rows if row.submission.student == student)
         sure = count[student] == 1 and not row.needs_a_look
-        table.append([student, row.submission.user, "", "", "", number(row.outcome.total) if sure else ""])
+        file = row.submission
+        table.append([student, file.user, file.sid, "", "", number(row.outcome.total) if sure else ""])
     return _csv(table)
 
 

@@ -1,13 +1,15 @@
-"""Find what was handed in: a Canvas download, a folder for each student, or a plain folder of notebooks."""
+"""Find what was handed in: a download of Canvas or Gradescope, a folder for each student, or a plain folder."""
 
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 # Canvas names a download name_[LATE_]user_submission_file.ipynb
 CANVAS = re.compile(r"(?P<student>[^_]+)_(?:LATE_)?(?P<user>\d+)_(?P<submission>\d+)_(?P<file>.+)")
-NOT_HANDED_IN = {"submission_metadata.yml", "Thumbs.db", "__MACOSX"}  # left by Gradescope, Windows, macOS
+GRADESCOPE = "submission_metadata.yml"  # which lies in an export beside folders named submission_123456
+NOT_HANDED_IN = {GRADESCOPE, "Thumbs.db", "__MACOSX"}  # left by Gradescope, Windows, macOS
 
 
 @dataclass(frozen=True)
@@ -16,8 +18,9 @@ class Submission:
 
     name: str  # what its row is called: the file's or folder's name
     path: Path | None
-    student: str  # as Canvas names it, else `name`
+    student: str  # as Canvas or Gradescope name the student, else `name`
     user: str = ""  # Canvas' number of the student
+    sid: str = ""  # the university's, which Gradescope knows
     reason: str = ""  # why there is no path
     note: str = ""
 
@@ -32,8 +35,32 @@ def collect(folder: Path) -> list[Submission]:
             found += _of_folder(entry)
         else:
             found.append(_of_file(entry, shown(entry.stem if entry.suffix == ".ipynb" else entry.name)))
+    if (folder / GRADESCOPE).is_file():
+        known = _gradescope(folder / GRADESCOPE)
+        found = [replace(one, **known.get(one.name.partition("/")[0], {})) for one in found]
     count = Counter(one.name for one in found)
     return [_rename(one, folder) if count[one.name] > 1 else one for one in found]
+
+
+def _gradescope(path: Path) -> dict[str, dict[str, str]]:
+    """Who handed in each folder of an export, as Gradescope tells it; what it does not tell is left out."""
+    try:
+        import yaml
+    except ImportError:
+        return {}
+    try:
+        told = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+
+    def of(entry: Any, key: str) -> str:
+        people = entry.get(":submitters") if isinstance(entry, dict) else None
+        people = [one for one in people if isinstance(one, dict)] if isinstance(people, list) else []
+        return " and ".join(shown(str(one[key])) for one in people if one.get(key))
+
+    found = told.items() if isinstance(told, dict) else ()
+    known = {str(name): {"student": of(entry, ":name"), "sid": of(entry, ":sid")} for name, entry in found}
+    return {name: who for name, who in known.items() if who["student"]}
 
 
 def shown(name: str) -> str:

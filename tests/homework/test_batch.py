@@ -11,7 +11,7 @@ from homework.grader import Unusable, batch, bwrap, sandbox
 from homework.grader.__main__ import main
 from homework.grader.batch import grade_folder
 from homework.grader.grade import Outcome
-from homework.grader.report import safe
+from homework.grader.report import Row, lms, safe
 from homework.grader.submissions import collect
 
 needs_sandbox = pytest.mark.usefixtures("works")
@@ -189,6 +189,33 @@ def test_names_are_told_apart(tmp_path):
     (tmp_path / "anna" / "hw01.ipynb").write_text(HONEST)
     (tmp_path / "anna.ipynb").write_text(HONEST)
     assert [one.name for one in collect(tmp_path)] == ["anna/hw01.ipynb", "anna.ipynb"]
+
+
+EXPORT = """\
+submission_17:
+  :submitters:
+  - :name: Ada Lovelace
+    :sid: '4711'
+    :email: ada@example.edu
+  :created_at: 2026-03-06 14:13:15.303512000 Z
+  :score: 0.0
+submission_18:
+  :submitters: []
+"""
+
+
+@pytest.mark.parametrize("text", [EXPORT, "{", "- 1", "", "submission_17: 3", "a: !ruby/object:X {}"])
+def test_gradescope_tells_who_it_was(text, tmp_path):
+    """Names and numbers come from the export's own list; where that is damaged the folders' names stand."""
+    for name in ("submission_17", "submission_18"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "hw01.ipynb").write_text(HONEST)
+    (tmp_path / "submission_metadata.yml").write_text(text)
+    found = [(one.name, one.student, one.sid) for one in collect(tmp_path)]
+    first = ("Ada Lovelace", "4711") if text == EXPORT else ("submission_17", "")
+    assert found == [("submission_17", *first), ("submission_18", "submission_18", "")]
+    rows = [Row(one, Outcome("graded", 1, total=8.0)) for one in collect(tmp_path)]
+    assert f"{first[0]},,{first[1]},,,8" in lms(NUMPY, rows).splitlines()
 
 
 def test_any_file_name_can_be_written(tmp_path):
