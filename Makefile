@@ -20,10 +20,10 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book test check lab execute bench results homework grade rehost format clean
+.PHONY: help book test check lab execute bench results pretrained homework grade rehost format clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 book: .venv/.book ## build the site into _build/html, installing first (TORCH=cpu: PyTorch's CPU build)
 	@if grep -q 'github.com/your-account/' _config.yml; then \
@@ -59,9 +59,13 @@ bench: .venv/.book ## measure training steps side by side with torch.nn, print t
 	@$(PY) -m benchmarks.bptt
 	@$(PY) -m benchmarks.lstm
 
-results: .venv/.book ## rerun the long sweeps whose stored results the chapters draw (resumable; about an hour)
+results: .venv/.book ## rerun the long sweeps whose stored results the chapters draw (resumable; two hours)
 	@$(ONE_THREAD) $(PY) -m benchmarks.recall_by_window
 	@$(ONE_THREAD) $(PY) -m benchmarks.league
+	@$(PY) -m benchmarks.quality
+
+pretrained: .venv/.book ## train the three models that come with the library (resumable; about half an hour)
+	@$(filter-out UNROLLED_PROGRESS=0,$(ONE_THREAD)) $(PY) -m benchmarks.pretrained
 
 homework: .venv/.homework ## build student notebooks, solutions and Gradescope zips from homework/ into dist/
 	@$(ONE_THREAD) $(PY) -m tools.homework

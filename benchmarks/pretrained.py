@@ -5,8 +5,8 @@
     python -m benchmarks.pretrained shakespeare --text tinyshakespeare.txt
     python -m benchmarks.pretrained --toy               a few updates on names, into another folder: seconds
 
-A run that was interrupted goes on where it stopped. Weights are stored in half precision, which is scored, so the
-scores are those of the model that a reader loads. Beside the weights stand the recipe, the curve, the seed and the scores.
+A run that was interrupted goes on where it stopped. Weights are stored in half precision, and what is scored is
+the stored model, as a reader loads it. Beside the weights stand the recipe, the curve, the seed and the scores.
 """
 
 import argparse
@@ -29,20 +29,21 @@ WORK = Path(__file__).parents[1] / "_build/pretrained"  # where a run that is un
 MODELS = {
     "names": Recipe(
         corpus="names", hidden_size=192, embedding_size=32, dropout=0.2, updates=6000, batch_size=64, num_steps=64,
-        learning_rate=0.004, floor=0.01, precision="bfloat16", evaluate_every=500,
+        shifted=False, learning_rate=0.004, floor=0.01, precision="bfloat16", evaluate_every=500,
     ),
     "python": Recipe(
-        corpus="python", hidden_size=448, embedding_size=64, dropout=0.2, updates=4000, batch_size=64, num_steps=128,
-        learning_rate=0.004, floor=0.01, precision="bfloat16", evaluate_every=500,
+        corpus="python", hidden_size=448, embedding_size=64, dropout=0.3, updates=2400, batch_size=64, num_steps=128,
+        restarts=0.05, learning_rate=0.004, floor=0.01, precision="bfloat16", evaluate_every=400,
     ),
     "shakespeare": Recipe(
-        corpus="shakespeare", hidden_size=384, embedding_size=64, dropout=0.25, updates=3000, batch_size=64,
-        num_steps=128, learning_rate=0.004, floor=0.01, precision="bfloat16", evaluate_every=500,
+        corpus="shakespeare", hidden_size=384, embedding_size=64, dropout=0.3, updates=2400, batch_size=64,
+        num_steps=128, restarts=0.05, learning_rate=0.004, floor=0.01, precision="bfloat16", evaluate_every=400,
     ),
 }  # fmt: skip
 TOY = {
     "names": Recipe(corpus="names", hidden_size=8, updates=6, batch_size=8, num_steps=16, evaluate_every=3),
 }
+PLAYS = {"source": corpora.SHAKESPEARE_URL, "licence": "public domain"}  # of a local copy too
 EXCERPT = 200_000  # characters of a text that are scored, at most
 
 
@@ -53,7 +54,7 @@ def make(name: str, recipe: Recipe, source: str | None, folder: Path, work: Path
     corpus = open_corpus(own.corpus)
     about = {
         "recipe": recipe.to_dict(),
-        "corpus": {**result["corpus"], "name": recipe.corpus},
+        "corpus": {**result["corpus"], "name": recipe.corpus, **(PLAYS if source else {})},
         "parameters": result["parameters"],
         "best_update": result["best_update"],
         "curve": result["evaluations"],

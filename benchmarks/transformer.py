@@ -2,7 +2,7 @@
 
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -100,8 +100,3 @@ def train(ids: Tensor, vocabulary_size: int, setting: Setting) -> tuple[Transfor
             optimizer.step()
             bar.update()
     return model, time.perf_counter() - start
-
-
-def describe(setting: Setting) -> dict[str, Any]:
-    """Every field by name."""
-    return asdict(setting)

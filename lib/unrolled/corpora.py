@@ -22,7 +22,7 @@ from unrolled._files import download, is_url, read_text, split_text
 
 __all__ = ["Corpus", "hello", "names", "python", "shakespeare", "stream_chunks", "surnames", "text_file"]
 
-_SHAKESPEARE_URL = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
+SHAKESPEARE_URL = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
 SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 
 
@@ -194,7 +194,7 @@ def shakespeare(source: str | os.PathLike[str] | None = None, sha256: str | None
 
     Source: Karpathy, char-rnn, 2015. Licence: the plays are in the public domain.
     """
-    url = _SHAKESPEARE_URL if source is None else source
+    url = SHAKESPEARE_URL if source is None else source
     if is_url(url):
         path = download(str(url), (sha256 or SHAKESPEARE_SHA256).lower(), "shakespeare")
     else:
