@@ -45,6 +45,7 @@ DRAWINGS = {
     "scores": lambda ax: plots.scores({"a": [0.5, 0.6], "b": 1.0}, chance=0.5, ax=ax),
     "matrix": lambda ax: plots.matrix([[1, -2]], rows=["r"], columns=["a", "b"], ax=ax),
     "distributions": lambda ax: plots.distributions([[0.5, 0.5]], "ab", above=["h"], ax=ax),
+    "tinted text": lambda ax: plots.tinted_text("a\nb", [0, 1, 2], label="nats", ax=ax),
     "feedforward": lambda ax: schematics.feedforward(heads=("mean", "variance"), ax=ax),
     "unrolled": lambda ax: schematics.unrolled(["h", None], [None, "l"], ax=ax),
     "unrolled, fed back": lambda ax: schematics.unrolled(["x", None], ["a", "b"], feedback=True, ax=ax),
@@ -114,3 +115,21 @@ def test_end_labels_do_not_overlap():
 def test_style_uses_the_books_colours():
     assert mpl.rcParams["axes.prop_cycle"].by_key()["color"][0] == colour("hidden")
     assert mpl.rcParams["savefig.facecolor"] == colour("paper")
+
+
+def test_tinted_text_gives_each_character_its_own_tile_and_shade():
+    text = "ab c\n$d$"
+    ax = plots.tinted_text(text, range(8), low=1, high=5, width=3, role="cell")
+    (image,) = ax.images
+    grid = np.ma.filled(image.get_array(), np.nan)
+    expected = [[0, 1, 2], [3, 4, np.nan], [5, 6, 7]]  # lines break after three characters and at the newline
+    np.testing.assert_array_equal(grid, expected)
+    written = {(round(t.get_position()[0]), round(t.get_position()[1])): t.get_text() for t in ax.texts}
+    newline = "\N{DOWNWARDS ARROW WITH CORNER LEFTWARDS}"
+    assert written == {
+        (0, 0): "a", (1, 0): "b", (0, 1): "c", (1, 1): newline, (0, 2): "$", (1, 2): "d", (2, 2): "$"
+    }  # fmt: skip
+    shades = image.cmap(image.norm([0, 1, 5, 9]))
+    assert (shades[0] == shades[1]).all() and (shades[2] == shades[3]).all()
+    for shade in shades:  # the ink can be read on every tile
+        assert _contrast(colour("ink"), mpl.colors.to_hex(shade)) >= 4.5

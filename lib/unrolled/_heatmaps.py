@@ -1,4 +1,4 @@
-"""Heat maps: states over time, small matrices, next-character distributions. Their public face is `plots`."""
+"""Heat maps: states over time, small matrices, next-character distributions, text. Their public face is `plots`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from matplotlib.colors import LinearSegmentedColormap
 
 from unrolled.style import colour
 
-__all__ = ["Numbers", "distributions", "matrix", "new_axes", "states"]
+__all__ = ["Numbers", "distributions", "matrix", "new_axes", "states", "tinted_text"]
 
 Numbers = Any  # anything numpy turns into an array of numbers
 
@@ -157,4 +157,68 @@ def distributions(
     _cells(ax, T, V)
     ax.tick_params(axis="x", labelcolor=colour("input"))
     ax.tick_params(axis="y", labelcolor=colour("output"))
+    return ax
+
+
+def tinted_text(
+    text: str,
+    values: Numbers,
+    *,
+    role: str = "cell",
+    low: float | None = None,
+    high: float | None = None,
+    width: int = 76,
+    label: str = "",
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Each character of a text on a tile: paper for a low number, a role's colour, pale enough to read on, for a high.
+
+    Lines break where the text does, and after `width` characters; a newline has a tile too.
+
+    Args:
+        text: N characters.
+        values: (N,), one number a character; NaN leaves a tile white.
+        role: whose colour stands for a high number.
+        low: what is paper and below; None takes the least number.
+        high: what has the full tint and above; None takes the largest.
+        width: characters in a line.
+        label: what the tint measures, with its unit, for a colour bar; none without it.
+        title: the figure's message.
+    """
+    numbers = np.asarray(values, dtype=float)
+    places, row, column = [], 0, 0
+    for character in text:
+        if column == width:
+            row, column = row + 1, 0
+        places.append((row, column))
+        row, column = (row + 1, 0) if character == "\n" else (row, column + 1)
+    grid = np.full((places[-1][0] + 1, width), np.nan)
+    for place, value in zip(places, numbers, strict=True):
+        grid[place] = value
+    ax = new_axes(ax, 7.2, 0.5 + 0.19 * len(grid))
+    ends = [np.nanmin(numbers) if low is None else low, np.nanmax(numbers) if high is None else high]
+    pale = LinearSegmentedColormap.from_list("pale", _sequential(role)(np.linspace(0, 0.6, 64)))
+    image = ax.imshow(grid, cmap=pale, vmin=ends[0], vmax=ends[1], aspect="auto")
+    for (row, column), character in zip(places, text, strict=True):
+        if character != " ":
+            shown, shade = (
+                ("\N{DOWNWARDS ARROW WITH CORNER LEFTWARDS}", "muted")
+                if character == "\n"
+                else (character, "ink")
+            )
+            ax.text(
+                column, row, shown, ha="center", va="center", family="monospace", fontsize=9, color=colour(shade),
+                parse_math=False,
+            )  # fmt: skip
+    ax.set(xticks=[], yticks=[], title=title)
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
+    if label:
+        bar = ax.figure.colorbar(
+            image, ax=ax, location="bottom", shrink=0.35, aspect=30, pad=0.03, anchor=(0, 1)
+        )
+        bar.set_label(label, fontsize=9)
+        bar.ax.tick_params(labelsize=8)
+        bar.outline.set_visible(False)
     return ax

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from unrolled._heatmaps import Numbers, distributions, matrix, new_axes, states
+from unrolled._heatmaps import Numbers, distributions, matrix, new_axes, states, tinted_text
 from unrolled.style import COLOURS, colour
 
-__all__ = ["distributions", "lines", "losses", "matrix", "scores", "states"]
+__all__ = ["distributions", "lines", "losses", "matrix", "scores", "states", "tinted_text"]
 
 _ORDER = ("hidden", "input", "output", "cell", "forget-gate", "output-gate")
 

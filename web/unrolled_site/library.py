@@ -15,8 +15,8 @@ SPEED = {"{{ speed }}": bptt, "{{ speed of the LSTM }}": lstm}
 # The order in which the book meets them; a module that is not named here follows at the end.
 ORDER = (
     "cells", "gated", "unroll", "language", "sampling", "wirings", "tasks", "corpora", "training", "recipes",
-    "runs", "checkpoints", "cli", "league", "probe", "highway", "bptt", "gated_bptt", "plots", "schematics",
-    "cell_schematics", "style", "device",
+    "runs", "checkpoints", "cli", "reading", "texts", "league", "probe", "highway", "bptt", "gated_bptt", "plots",
+    "schematics", "cell_schematics", "style", "device",
 )  # fmt: skip
 
 
