@@ -58,7 +58,7 @@ ENTRIES: dict[str, tuple[Recipe | transformer.Setting, list[int]]] = {
     "LSTM, long": (
         Recipe(
             **{**SHORT, "evaluate_every": 500}, hidden_size=512, num_layers=2, embedding_size=128, dropout=0.5,
-            updates=5000, batch_size=64, num_steps=128, restarts=0.05, learning_rate=0.003, warmup=200, floor=0.01,
+            updates=4000, batch_size=64, num_steps=128, restarts=0.05, learning_rate=0.003, warmup=200, floor=0.01,
             weight_decay=0.1, backend="torch",
         ),
         [0],
