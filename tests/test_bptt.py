@@ -341,19 +341,37 @@ def test_the_length_of_a_stretch_changes_nothing(rows, monkeypatch):
     _assert_close(parts, whole, ("h", "h_T", "C_T", *_LSTM.names), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("missing", [False, True], ids=["as it is", "without packing"])
-def test_a_packed_product_gives_what_a_plain_one_does(missing, monkeypatch):
-    """Large matrices are packed where torch can; the result is the same up to rounding, and no input is changed."""
-    if missing:
-        monkeypatch.setattr(_products, "_has_packing", lambda: False)
+@pytest.fixture
+def packed(request, monkeypatch):
+    """Large matrices are packed, or are not, whatever the processor."""
+    monkeypatch.setattr(_products, "_packs", lambda: request.param and _products._has_packing())
+
+
+PACKED = pytest.mark.parametrize("packed", [True, False], ids=["packed", "plain"], indirect=True)
+
+
+@PACKED
+@pytest.mark.parametrize("into", ["c", "elsewhere"])
+def test_a_packed_product_gives_what_a_plain_one_does(packed, into):
+    """The same up to rounding, into c's own memory or another's, and no other input is changed."""
     W, x, c = torch.randn(1024, 256), torch.randn(7, 256), torch.randn(7, 1024)
     expected = (c.double() + x.double() @ W.double().mT).float()
-    kept = x.clone(), W.clone()
-    torch.testing.assert_close(_products.adding_product(W, 7)(x, c.clone()), expected, rtol=1e-4, atol=1e-4)
-    assert torch.equal(x, kept[0]) and torch.equal(W, kept[1])
+    kept, out = (x.clone(), W.clone(), c.clone()), c if into == "c" else torch.empty(7, 1024)
+    torch.testing.assert_close(_products.adding_product(W.mT, 7)(x, c, out), expected, rtol=1e-4, atol=1e-4)
+    assert torch.equal(x, kept[0]) and torch.equal(W, kept[1]) and (into == "c" or torch.equal(c, kept[2]))
 
 
-def test_at_a_size_that_is_packed_the_lstm_still_equals_the_loop():
+@pytest.mark.parametrize("name, packs", [("AMD EPYC", True), ("Intel Xeon", False), (None, False)])
+def test_packing_is_for_the_processors_where_it_pays(name, packs, monkeypatch):
+    if not _products._has_packing():
+        pytest.skip("this build of torch can't pack")
+    told = {} if name is None else {"cpu_name": name}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: told, raising=False)
+    assert _products._packs.__wrapped__() == packs
+
+
+@PACKED
+def test_at_a_size_that_is_packed_the_lstm_still_equals_the_loop(packed):
     inputs = _inputs(_LSTM, T=5, B=3, P=4, m=256, dtype=torch.float32, scale=0.06)
     loss = _losses(5, 3, 256, torch.float32)["both"]
     for name, a, b in zip(

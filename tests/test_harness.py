@@ -109,7 +109,7 @@ def test_a_transposed_weight_in_the_library_is_seen(tmp_path, library):
 
 # What a maintainer might break: the chapter that must see it, the module, the line, and what it would become.
 BPTT, GATES = ("03", "bptt.py"), ("06", "gated.py")
-LSTM_BPTT = ("06", "gated_bptt.py")
+STEPS = ("06", "_lstm_steps.py")
 SPOILS = {
     "a sign": (*BPTT, "delta_t.mul_(d_h_t)", "delta_t.mul_(-d_h_t)"),
     "a missing term": (*BPTT, "d_W_hh.addmm_(delta[0].mT, h_0)", "pass"),
@@ -119,9 +119,14 @@ SPOILS = {
     "no candidate": (*GATES, 'torch.tanh(a["g"])', 'a["g"]'),
     "no output gate": (*GATES, "h_t = o_t * torch.tanh(C_t)", "h_t = torch.tanh(C_t)"),
     "no forget bias": (*GATES, "add_(self.forget_bias)", "add_(0.0)"),
-    "a broken highway": (*LSTM_BPTT, "d_K.mul_(f_t)", "d_K.mul_(1)"),
-    "a forgotten memory": (*LSTM_BPTT, "by_f.copy_(K[:-1])", "by_f.copy_(K[1:])"),
-    "no way back through the gates": (*LSTM_BPTT, "d_h_t = add_from_later(delta_after, d_h_t)", "pass"),
+    "a broken highway": (*STEPS, "d_K.mul_(f_t)", "d_K.mul_(1)"),
+    "nothing through the hidden state": (*STEPS, "d_K.addcmul_(d_h_t, slope_t, value=-2)", "pass"),
+    "no way back through the gates": (*STEPS, "d_h_t = add_from_later(delta_after, d_h_t, sum_)", "pass"),
+    "a forgotten memory": (*STEPS, "_sigmoid_backward(K[:-1], f,", "_sigmoid_backward(K[1:], f,"),
+    "an input gate's slope": (*STEPS, "_sigmoid_backward(by_i, i, grad_input=by_i)", "by_i.mul_(i)"),
+    "a candidate without its gate": (*STEPS, "_sigmoid_backward(i, s,", "_sigmoid_backward(s, s,"),
+    "an output gate's slope": (*STEPS, "torch.addcmul(h, h, o, value=-1,", "torch.addcmul(h, h, o, value=0,"),
+    "a bias without its ones": ("06", "gated_bptt.py", "rows[..., P] = 1", "rows[..., P] = 0"),
 }
 
 

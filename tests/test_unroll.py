@@ -18,7 +18,7 @@ sizes = st.integers(1, 5)
 NETWORKS = {
     "RNN tanh": (RNN, {"nonlinearity": "tanh"}, ("loop", "hand", "torch")),
     "RNN relu": (RNN, {"nonlinearity": "relu"}, ("loop", "hand", "torch")),
-    "LSTM": (LSTM, {}, ("loop", "torch")),
+    "LSTM": (LSTM, {}, ("loop", "hand", "torch")),
     "GRU": (GRU, {}, ("loop", "torch")),
 }
 EACH = [(name, backend) for name, (_, _, backends) in NETWORKS.items() for backend in backends]
