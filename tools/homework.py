@@ -177,24 +177,28 @@ def dump(nb: dict[str, Any]) -> bytes:
     return (json.dumps(lines, ensure_ascii=False, indent=1) + "\n").encode()
 
 
-def support(folder: Path) -> dict[str, bytes]:
-    """The files by which a hidden test on Gradescope asks what the grader asks."""
+def support(folder: Path, library: bool) -> dict[str, bytes]:
+    """The files by which a hidden test on Gradescope asks what the grader asks; the library, or its stand-in."""
     here = ROOT / "homework"
     files = {f"homework/{path.relative_to(here).as_posix()}": path for path in here.rglob("*.py")}
     files = {name: path for name, path in files.items() if not name.startswith("homework/hw")}
     files = {name.replace("homework/grader/stand_in/", ""): path for name, path in files.items()}
     files |= {f"homework/{folder.name}/{path.name}": path for path in folder.glob("*.py")}
+    if library:
+        package = ROOT / "lib" / "unrolled"
+        parts = [path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+        files |= {f"unrolled/{path.relative_to(package).as_posix()}": path for path in parts}
     kept = {name: path.read_bytes() for name, path in files.items() if not name.startswith("otter/")}
     return {f"files/{name}": data for name, data in sorted(kept.items())} | {
         "files/hidden_checks.py": KEEP_SUPPORT.format(name=folder.name).encode()
     }
 
 
-def gradescope_zip(made: Path, folder: Path) -> bytes:
+def gradescope_zip(made: Path, folder: Path, library: bool) -> bytes:
     """Otter's zip with our support files, and a command that writes results.json whatever happens."""
     with zipfile.ZipFile(made) as zipped:
         files = {name: zipped.read(name) for name in zipped.namelist()}
-    files |= support(folder)
+    files |= support(folder, library)
     run = RUN.format(seconds=SECONDS)
     files |= {"run_autograder": run.encode(), "always_results.py": RESULTS.encode()}
     out = io.BytesIO()
@@ -221,7 +225,7 @@ def build(folder: Path) -> dict[str, bytes]:
         return {
             f"{name}.ipynb": dump(read["student"]),
             f"{name}-solution.ipynb": dump(read["autograder"]),
-            f"{name}-gradescope.zip": gradescope_zip(zipped, folder),
+            f"{name}-gradescope.zip": gradescope_zip(zipped, folder, homework.library),
         }
 
 

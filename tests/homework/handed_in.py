@@ -4,6 +4,7 @@ The sandbox is tested elsewhere. Here the questions are: what is asked, what a m
 """
 
 import contextlib
+import importlib
 import io
 import json
 import re
@@ -13,16 +14,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from homework.grader import Homework
+from homework.grader import Homework, load
 from homework.grader.expressions import wire
 from homework.grader.grade import draw, judge
 from homework.grader.notebook import cell_of
 from tools import homework as build
 
 sys.path.append(str(Path(build.ROOT) / "homework" / "grader" / "inside"))
-from answers import answer  # inside the sandbox it is found by this name
+from answers import answer  # inside the sandbox these are found by their names
+from cellrun import run_cell
 
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.M | re.S)
+_drawn: dict[tuple[str, int], Any] = {}  # checks by homework and seed: every mistake meets the same
 
 
 class Graded(NamedTuple):
@@ -31,6 +34,15 @@ class Graded(NamedTuple):
     points: dict[str, float]
     said: dict[str, str]
     printed: str
+
+
+def loaded(name: str) -> tuple[Homework, Any, Any]:
+    """A homework, the module of its questions, and its reference."""
+    homework = load(name)
+    module = next(
+        m for m in [*sys.modules.values()] if getattr(m, "HOMEWORK", None) and m.HOMEWORK.name == name
+    )
+    return homework, module, importlib.import_module(f"{module.__name__}.reference")
 
 
 def solution(name: str) -> list[str]:
@@ -55,14 +67,16 @@ def with_mistakes(cells: list[str], *edits: tuple[str, str]) -> list[str]:
 
 
 def run(cells: list[str], train: bool = False) -> tuple[dict[str, Any], str]:
-    """Run cells as a notebook would, with those that train or without; what they define and what they print."""
+    """Run cells as a notebook would, of those that train maybe only the definitions; what they define and print."""
     namespace: dict[str, Any] = {"__name__": "__main__"}
     printed = io.StringIO()
     for number, source in enumerate(cells):
-        if train or not cell_of(source).trains:
-            code = compile(re.sub(r"^( *)%.*$", r"\1pass", source, flags=re.M), f"<cell {number}>", "exec")
-            with contextlib.redirect_stdout(printed), contextlib.suppress(Exception):
-                exec(code, namespace)
+        plain = re.sub(r"^( *)%.*$", r"\1pass", source, flags=re.M)
+        with contextlib.redirect_stdout(printed), contextlib.suppress(Exception):
+            if cell_of(source).trains and not train:
+                run_cell(plain, number, namespace, defs_only=True)
+            else:
+                exec(compile(plain, f"<cell {number}>", "exec"), namespace)
     return namespace, printed.getvalue()
 
 
@@ -70,11 +84,19 @@ def grade(homework: Homework, cells: list[str], seed: int = 1) -> Graded:
     """Ask and judge as the grader does, without its sandbox."""
     with np.errstate(all="ignore"):
         namespace, printed = run(cells)
+    return judged(homework, namespace, seed, printed)
+
+
+def judged(homework: Homework, namespace: dict[str, Any], seed: int = 1, printed: str = "") -> Graded:
+    """What a notebook earns that has left these names."""
     points, said = {}, {}
-    for question, checks in zip(homework.asked, draw(homework, seed), strict=True):
+    if (homework.name, seed) not in _drawn:
+        _drawn[homework.name, seed] = draw(homework, seed)
+    for question, checks in zip(homework.asked, _drawn[homework.name, seed], strict=True):
         faults: dict[str, str] = {}
         for check in checks:
-            fault = judge(check, answer(wire(check.ask), namespace), question.name)
+            with np.errstate(all="ignore"):
+                fault = judge(check, answer(wire(check.ask), namespace), question.name)
             if fault is not None:
                 faults.setdefault(check.part, fault)
         points[question.name] = sum(worth for part, worth in question.parts.items() if part not in faults)

@@ -1,22 +1,15 @@
 """Homework 1: its reference is right, its solution earns everything, each mistake costs what it should and is named."""
 
-import importlib
-import sys
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from handed_in import grade, lost, run, seeds, solution, student, with_mistakes
+from handed_in import grade, loaded, lost, run, seeds, solution, student, with_mistakes
 
-from homework.grader import grade_cells, load
+from homework.grader import grade_cells
 from unrolled.cells import RNNState, rnn_step
 
-HW = load("hw01")
-questions = next(
-    m for m in [*sys.modules.values()] if getattr(m, "HOMEWORK", None) and m.HOMEWORK.name == "hw01"
-)
-reference = importlib.import_module(f"{questions.__name__}.reference")
+HW, questions, reference = loaded("hw01")
 SOLUTION = solution("hw01")
 
 

@@ -1,14 +1,11 @@
 """Homework 2: its reference is right, its solution earns everything, each mistake costs what it should and is named."""
 
-import importlib
-import sys
-
 import numpy as np
 import pytest
 import torch
-from handed_in import grade, lost, run, seeds, solution, student, with_mistakes
+from handed_in import grade, loaded, lost, run, seeds, solution, student, with_mistakes
 
-from homework.grader import grade_cells, load
+from homework.grader import grade_cells
 from unrolled.cells import RNNCell
 from unrolled.corpora import stream_chunks
 from unrolled.gated import GATES, LSTMCell, LSTMState, lstm_step
@@ -16,11 +13,7 @@ from unrolled.highway import direct_path
 from unrolled.probe import cosine_to_full
 from unrolled.unroll import unroll
 
-HW = load("hw02")
-questions = next(
-    m for m in [*sys.modules.values()] if getattr(m, "HOMEWORK", None) and m.HOMEWORK.name == "hw02"
-)
-reference = importlib.import_module(f"{questions.__name__}.reference")
+HW, questions, reference = loaded("hw02")
 SOLUTION = solution("hw02")
 
 
