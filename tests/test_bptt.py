@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 
-from unrolled import _products, gated_bptt
+from unrolled import _lstm_steps, _products, gated_bptt
 from unrolled import unroll as unroll_module
 from unrolled.bptt import rnn_through_time
 from unrolled.cells import NONLINEARITIES, RNNCell, RNNState
@@ -312,14 +312,27 @@ def test_recomputing_keeps_what_stands_between_the_stretches_and_no_more(kind):
         assert kept[k] == kept[36] + (36 // k - 1) * state
 
 
-@pytest.mark.parametrize(
-    "kind, size, by_hand",
-    [(_Vanilla, (2, 5, 3), True), (_LSTM, (2, 5, 3), False), (_LSTM, (50, 10, 3), True)],
-    ids=["rnn", "small lstm", "large lstm"],
-)
-def test_on_a_cpu_it_is_the_training_path_where_it_is_faster(kind, size, by_hand, monkeypatch):
-    monkeypatch.setattr(unroll_module, "_MANY_GATES", 50 * 10 * 4 * 4)
-    h, _ = kind.network(3, 4)(torch.randn(*size))
+PATHS = {  # network, B, m, torch's threads, whether compiled: by hand?
+    "rnn": (_Vanilla, 2, 4, 1, False, True),
+    "small lstm": (_LSTM, 2, 4, 1, False, False),
+    "long but small lstm": (_LSTM, 2, 4, 1, False, False),
+    "large lstm": (_LSTM, 64, 256, 1, False, True),
+    "large lstm on two threads": (_LSTM, 64, 256, 2, False, False),
+    "wide lstm of few rows": (_LSTM, 8, 2048, 1, False, False),
+    "medium lstm": (_LSTM, 16, 128, 1, False, False),
+    "medium lstm, compiled": (_LSTM, 16, 128, 2, True, True),
+    "small lstm, compiled": (_LSTM, 15, 128, 1, True, False),
+}
+
+
+@pytest.mark.parametrize("case", PATHS)
+def test_on_a_cpu_it_is_the_training_path_where_it_is_faster(case, monkeypatch):
+    kind, B, m, threads, compiled, by_hand = PATHS[case]
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    monkeypatch.setattr(unroll_module._fused, "serves", lambda x: compiled)
+    monkeypatch.setattr(gated_bptt, "_fused", _lstm_steps)  # what is asked here is only which path is taken
+    monkeypatch.setattr(_lstm_steps, "serves", lambda x: False, raising=False)
+    h, _ = kind.network(3, m)(torch.randn(B, 5000 if "long" in case else 2, 3))
     names, todo = set(), [h.grad_fn]
     while todo:
         node = todo.pop()

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from unrolled import _fused
 from unrolled._recurrent import BACKENDS, Recurrent, unroll
 from unrolled.bptt import rnn_through_time
 from unrolled.cells import RNNCell
@@ -17,7 +18,8 @@ from unrolled.gated_bptt import lstm_through_time
 
 __all__ = ["BACKENDS", "GRU", "LSTM", "RNN", "Recurrent", "unroll"]
 
-_MANY_GATES = 2_500_000  # from about here on the hand-derived LSTM is the faster one on a CPU: `make bench`
+# From about here on the hand-derived LSTM is the faster one on a CPU: `make bench`.
+_ROWS, _GATES, _GATES_COMPILED = 16, 65_536, 8_192  # B; and B 4m, the numbers in the gates of one step
 
 
 class RNN(Recurrent):
@@ -69,8 +71,14 @@ class LSTM(Recurrent):
         return super()._cannot(backend)
 
     def _by_hand_is_faster(self, x: Tensor) -> bool:
-        numbers = 4 * self.hidden_size * x.numel() // self.input_size  # of the gates of all times: T B 4m
-        return super()._by_hand_is_faster(x) and numbers >= _MANY_GATES
+        if not super()._by_hand_is_faster(x):
+            return False
+        B, compiled = x.shape[-3], _fused.serves(x)
+        gates = 4 * B * self.hidden_size
+        alone = (
+            torch.get_num_threads() == 1
+        )  # torch's kernels share a step among threads better than its operators
+        return B >= _ROWS and (gates >= _GATES_COMPILED if compiled else alone and gates >= _GATES)
 
     def _through_time(self, cell: LSTMCell, x: Tensor, state: Any) -> tuple[Tensor, ...]:
         return lstm_through_time(x, state.h, state.C, cell.W_x, cell.W_h, cell.b)
