@@ -37,16 +37,16 @@ def circumstances(command: str) -> dict[str, Any]:
     }
 
 
-def load(name: str) -> dict[str, Any] | None:
+def load(name: str, folder: Path | None = None) -> dict[str, Any] | None:
     """A stored result, or None where there is none yet."""
-    path = FOLDER / f"{name}.json"
+    path = (folder or FOLDER) / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
-def save(name: str, result: dict[str, Any]) -> Path:
+def save(name: str, result: dict[str, Any], folder: Path | None = None) -> Path:
     """Store a result: written beside and renamed, so that a stop at any moment leaves the last whole one."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    path = FOLDER / f"{name}.json"
+    path = (folder or FOLDER) / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".json.part")
     beside.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     beside.replace(path)

@@ -1,5 +1,6 @@
 """What every test stands on: annotations checked as the code runs, one thread, and a guard against mixed devices."""
 
+import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,3 +68,12 @@ def works() -> None:
         if os.environ.get("CI") == "true":
             pytest.fail(f"{error} (CI=true)")
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def otter() -> None:
+    """What builds homework: where it is missing its tests are skipped with the reason, except with CI=true."""
+    if not all(importlib.util.find_spec(name) for name in ("otter", "jupytext")):
+        if os.environ.get("CI") == "true":
+            pytest.fail("otter-grader is not installed: make homework installs it (CI=true)")
+        pytest.skip("otter-grader is not installed: make homework installs it")

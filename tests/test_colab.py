@@ -20,7 +20,8 @@ from nbclient import NotebookClient
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tools import execute, notebooks, worktree
+from homework.grader import load
+from tools import execute, homework, notebooks, worktree
 
 ROOT = notebooks.ROOT
 NUMPY = "2.1.3"  # what Colab had when this was written
@@ -134,21 +135,23 @@ def test_the_install_plan_moves_neither_numpy_nor_torch(colab, tmp_path):
     assert plan == ["unrolled"]
 
 
-def test_a_chapter_runs_from_an_empty_folder(colab, tmp_path):
-    """With its set-up cell to the letter: the cell finds google.colab, and so installs the library."""
+def _as_on_colab(colab, nb, folder):
+    """Run a notebook from an empty folder, its set-up cell to the letter; what that cell printed.
+
+    The set-up must install the library beside numpy and torch as they were, and leave no file.
+    """
     python, environment = colab
-    (path,) = (ROOT / "chapters").glob("02-*.ipynb")
-    nb = nbformat.reads(
-        json.dumps(notebooks.with_solutions(json.loads(path.read_text(encoding="utf-8")))), as_version=4
-    )
+    _run([python, "-m", "pip", "uninstall", "--quiet", "--yes", "unrolled"], env=environment)
+    nb = nbformat.reads(json.dumps(nb), as_version=4)
     for cell in nb.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    where = "import unrolled, sys; print(unrolled.__file__.startswith(sys.prefix), numpy_before == np.__version__)"
+    versions = "import importlib.metadata as m; {} = m.version('numpy'), m.version('torch')"
+    where = f"{versions.format('after')}\nimport sys\nprint(unrolled.__file__.startswith(sys.prefix), before == after)"
     setup = next(i for i, cell in enumerate(nb.cells) if cell.get("id") == "set-up")
-    nb.cells.insert(setup + 1, nbformat.v4.new_code_cell(where))
-    nb.cells.insert(setup, nbformat.v4.new_code_cell("import numpy; numpy_before = numpy.__version__"))
-    (folder := tmp_path / "empty").mkdir()
+    nb.cells.insert(setup + 1, nbformat.v4.new_code_cell(f"import unrolled\n{where}"))
+    nb.cells.insert(setup, nbformat.v4.new_code_cell(versions.format("before")))
+    folder.mkdir()
 
     class Colab(execute.ThisPython):
         def get_kernel_spec(self, kernel_name):
@@ -171,3 +174,35 @@ def test_a_chapter_runs_from_an_empty_folder(colab, tmp_path):
         printed
     )
     assert [p.name for p in folder.iterdir()] == []
+    return nb
+
+
+def test_a_chapter_runs_from_an_empty_folder(colab, tmp_path):
+    """With its set-up cell to the letter: the cell finds google.colab, and so installs the library."""
+    (path,) = (ROOT / "chapters").glob("02-*.ipynb")
+    nb = notebooks.with_solutions(json.loads(path.read_text(encoding="utf-8")))
+    _as_on_colab(colab, nb, tmp_path / "empty")
+
+
+@pytest.mark.parametrize("folder", homework.masters(), ids=lambda folder: folder.name)
+def test_homework_runs_as_it_is_handed_out(colab, folder, tmp_path):
+    """One file is all a student has: it runs to its end, and every check says that there is no answer yet."""
+    nb = json.loads(homework.student_path(folder).read_text(encoding="utf-8"))
+    ran = _as_on_colab(colab, nb, tmp_path / "empty")
+    printed = "".join(
+        out.get("text", "") for c in ran.cells for out in c.get("outputs", ()) if c.id != "set-up"
+    )
+    told = [line for line in printed.splitlines() if line.startswith("Question ")]
+    assert len(told) >= len(load(folder.name).asked)
+    assert not [line for line in told if not line.endswith("not answered yet")]
+
+
+def test_nothing_is_installed_twice(colab, tmp_path):
+    """Where the library is there the set-up cell asks pip for nothing, so it works without a network."""
+    assert "find_spec" in homework.setup_source()
+    cell = re.sub(r"%pip install .*", "raise AssertionError", homework.setup_source())
+    code = f"{cell}\nprint(unrolled.__version__)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

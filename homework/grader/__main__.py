@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import sys
 import time
 from collections import Counter
@@ -28,13 +29,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=0, help="how many at a time (default: one a core)")
     given = parser.parse_args(argv)
     try:
-        homework = load(given.homework)
+        homework = load(os.path.expanduser(given.homework))
+        given.submissions = given.submissions.expanduser()  # not every shell does it behind `SUBMISSIONS=`
         if not given.submissions.is_dir():
             raise BadHomework(f"SUBMISSIONS: expected a folder, got {str(given.submissions)!r}")
         if given.seed is not None and not 0 <= given.seed < 2**127:
             raise BadHomework(f"--seed: expected a whole number of at least 0, got {given.seed}")
         folder = given.submissions.resolve()
-        out = (given.out or folder.with_name(f"{folder.name}-graded")).resolve()
+        out = (given.out or folder.with_name(f"{folder.name}-graded")).expanduser().resolve()
         out.mkdir(parents=True, exist_ok=True)
         start = time.monotonic()
         with _logging(out, homework.name, folder):

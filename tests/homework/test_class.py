@@ -1,0 +1,93 @@
+"""A class graded as a whole, and the tables that are printed of it: what is told is what happened, nothing is left."""
+
+import csv
+import itertools
+
+import pytest
+import tables
+from broken import BROKEN
+
+from benchmarks import grading, record
+from tools import homework as build
+
+needs_sandbox = pytest.mark.usefixtures("works")
+
+
+@needs_sandbox
+def test_a_small_class_is_graded_and_leaves_nothing_behind(monkeypatch):
+    """Honest, wrong, hostile and broken: each earns what it must, and no process, file or mount is left."""
+    monkeypatch.setattr(record, "save", None)  # a toy is not stored
+    before = grading.here()
+    result = grading.main(["--toy"])
+    assert grading.here() == before
+    (one,) = result["classes"].values()
+    assert result["submissions"] == one["submissions"] == sum(one["counts"].values()) == 8
+    assert set(one["counts"]) == {"honest", "wrong", "hostile", "broken"}
+    assert 0 < one["beyond"] < one["alone"]["of one core"]
+
+
+def test_a_class_has_files_of_every_kind():
+    """No two are the same but the damaged, and the points they must earn are those of the tables."""
+    files = grading.class_of("hw01", 34)
+    kinds = [one.kind for one in files.values()]
+    assert {kind: kinds.count(kind) for kind in set(kinds)} == {
+        "honest": 14,
+        "blank": 2,
+        "wrong": 10,
+        "hostile": 6,
+        "broken": 2,
+    }
+    whole = [one.data for one in files.values() if one.kind != "broken"]
+    assert len(set(whole)) == len(whole)
+    assert {one.points for one in files.values() if one.kind == "honest"} == {30}
+    assert all(one.points < 30 for one in files.values() if one.kind in ("wrong", "blank"))
+
+
+@needs_sandbox
+def test_what_must_not_happen_stops_the_measurement(monkeypatch):
+    """A file that earns what it must not, and something left behind, are errors and not results."""
+    files = {"honest-00": grading.class_of("hw01", 34)["honest-00"]._replace(points=29)}
+    monkeypatch.setattr(grading, "class_of", lambda name, size: files)
+    with pytest.raises(AssertionError, match=r"honest-00: earned 30.*, must earn 29"):
+        grading.grade_class("hw01", 1)
+    places = iter([{"processes": 1}, {"processes": 2}])
+    monkeypatch.setattr(grading, "here", lambda: next(places))
+    monkeypatch.setattr(grading, "grade_class", lambda name, size: ({"seconds": 1.0}, ""))
+    with pytest.raises(AssertionError, match="left behind"):
+        grading.main(["--toy"])
+
+
+def test_the_stored_class_is_whole_and_fast_enough():
+    """A hundred submissions, a row each, what they took, and the grader's share of it within its promise."""
+    result = record.load(grading.NAME, grading.FOLDER)
+    assert result and result["submissions"] == grading.SIZE
+    assert {"command", "date", "processor", "cores", "versions", "bubblewrap", "jobs"} <= result.keys()
+    assert set(result["classes"]) == {folder.name for folder in build.masters()}
+    for name, one in result["classes"].items():
+        assert one["beyond"] <= (1 if name == "hw01" else 3), name
+        with open(grading.FOLDER / f"{grading.NAME}-{name}.csv", newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        assert len(rows) == one["submissions"]
+        for row in rows:
+            kind = row["submission"].partition("-")[0]
+            assert (row["status"] == "unreadable") == (kind == "broken")
+            assert (row["total"] == "") == (row["status"] != "graded"), row
+    assert f"{result['submissions']} submissions" in grading.told()
+
+
+@needs_sandbox
+def test_the_tables_print_what_is_judged(capsys):
+    """A row for each, with what it earned."""
+    tables.main(["broken"])
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert lines[0] == "## broken" and len(lines) == 2 + 2 + len(BROKEN)
+    assert "| a missing cell | graded | 5 |  |" in lines
+    head, first, *_ = itertools.islice(tables.wrong_answers("hw01"), 3)
+    assert head == ("wrong answer", "loses", "earns", "is told")
+    mistake, loses, earns, told = first
+    assert (mistake, loses, earns) == ("W_hh transposed in the step", "q1 3, q6 6, q9 3", "18 of 30")
+    assert told.endswith("your W_hh is transposed")
+    name, status, earns, _ = next(itertools.islice(tables.attacks(), 1, None))
+    assert (name, status, earns) == ("endless loop in a cell", "graded", "5 of 5")
+    with pytest.raises(SystemExit, match="expected one of hw01, hw02"):
+        tables.main(["hw99"])
