@@ -196,7 +196,7 @@ def tinted_text(
     grid = np.full((places[-1][0] + 1, width), np.nan)
     for place, value in zip(places, numbers, strict=True):
         grid[place] = value
-    ax = new_axes(ax, 7.2, 0.5 + 0.19 * len(grid))
+    ax = new_axes(ax, 7.2, 0.5 + 0.19 * len(grid) + (0.55 if label else 0.0))
     ends = [np.nanmin(numbers) if low is None else low, np.nanmax(numbers) if high is None else high]
     pale = LinearSegmentedColormap.from_list("pale", _sequential(role)(np.linspace(0, 0.6, 64)))
     image = ax.imshow(grid, cmap=pale, vmin=ends[0], vmax=ends[1], aspect="auto")
