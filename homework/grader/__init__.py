@@ -7,7 +7,16 @@ them; `bwrap`, `seccomp` and `sandbox` hold the code that is graded, and `inside
 from homework.grader.bwrap import Unusable
 from homework.grader.expressions import Attr, Call, Expr, Generator, Grads, Item, Let, Name, Tensor, tensors
 from homework.grader.grade import Outcome, grade_cells
-from homework.grader.questions import BadHomework, Check, Homework, Limits, Question, Written, load
+from homework.grader.questions import (
+    BadHomework,
+    Check,
+    Homework,
+    Limits,
+    Question,
+    Written,
+    load,
+    seed_fault,
+)
 
 __all__ = [
     "Attr",
@@ -29,5 +38,6 @@ __all__ = [
     "Written",
     "grade_cells",
     "load",
+    "seed_fault",
     "tensors",
 ]

@@ -113,6 +113,12 @@ class Homework:
         return [question for question in self.questions if isinstance(question, Written)]
 
 
+def seed_fault(seed: Any) -> str | None:
+    """What is wrong with a student's own seed, SEED in a notebook, or None."""
+    sound = type(seed) is int and 0 <= seed < 2**63
+    return None if sound else "SEED: expected your number, a whole one of at least 0"
+
+
 def load(where: str | Path) -> Homework:
     """Load a homework by name ("hw01") or by the path of its folder; runs its questions.py, which is trusted."""
     folder = Path(where)

@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 
-from homework.grader import Call, Check, Homework, Item, Let, Name, Question
+from homework.grader import Call, Check, Homework, Item, Let, Name, Question, seed_fault
 from homework.grader.compare import as_array, compare
 
 __path__ = [
@@ -313,9 +313,7 @@ def ask_reading(rng):
 def _of_seed(read):
     def judge(got):
         seed, answer = got
-        if type(seed) is not int or not 0 <= seed < 2**63:
-            return "SEED: expected your number, a whole one of at least 0"
-        return read(seed, answer)
+        return seed_fault(seed) or read(seed, answer)
 
     return judge
 

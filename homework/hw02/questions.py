@@ -18,6 +18,7 @@ from homework.grader import (
     Question,
     Tensor,
     Written,
+    seed_fault,
     tensors,
 )
 from homework.grader.compare import as_array, compare
@@ -145,8 +146,8 @@ def ask_cosine(rng):
 
     def judge(got):
         seed, *answers = got
-        if type(seed) is not int or not 0 <= seed < 2**63:
-            return "SEED: expected your number, a whole one of at least 0"
+        if fault := seed_fault(seed):
+            return fault
         for name, B, answer in zip(("few", "many"), (4, 400), answers, strict=True):
             found = as_array(answer)
             if found is None or found.shape != (5,) or found.dtype.kind != "f":

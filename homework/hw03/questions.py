@@ -18,6 +18,7 @@ from homework.grader import (
     Question,
     Tensor,
     Written,
+    seed_fault,
     tensors,
 )
 from homework.grader.compare import as_array, compare
@@ -464,9 +465,8 @@ def _plain(runs):
 
 def _fair(got):
     seed, runs = got[0], _plain(got[1])
-    if type(seed) is not int or not 0 <= seed < 2**63:
-        return "SEED: expected your number, a whole one of at least 0"
-    return reference.table_fault(runs) or reference.fairness_fault(runs, seed)
+    form = seed_fault(seed) or reference.table_fault(runs)
+    return form or reference.fairness_fault(runs, seed)
 
 
 HOMEWORK = Homework(
