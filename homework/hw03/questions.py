@@ -148,8 +148,8 @@ def _probabilities(got, gives, part):
     if part == "temperature" and found is not None and found.shape == right.shape:
         least = right.min(-1, keepdims=True)
         cut = np.where(right == least, 0, right) / (1 - least)
-        dropped = found.astype(float).min(-1, keepdims=True) == 0
-        got = np.where(dropped, found + right - cut, found)
+        dropped = np.abs(found - cut).max(-1, keepdims=True) <= TOL
+        got = np.where(dropped, right, found)
     return named(got, right, gives, CHOICE_FAULTS)
 
 
