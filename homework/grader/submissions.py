@@ -79,9 +79,8 @@ def _of_file(path: Path, name: str, note: str = "") -> Submission:
     student = canvas["student"] if canvas else name
     user = canvas["user"] if canvas else ""
     if path.suffix.lower() != ".ipynb":
-        return Submission(
-            name, None, student, user, f"expected a notebook (.ipynb), got {shown(path.name)}", note
-        )
+        reason = f"expected a notebook (.ipynb), got {shown(path.name)}"
+        return Submission(name, None, student, user, reason=reason, note=note)
     return Submission(name, path, student, user, note=note)
 
 
