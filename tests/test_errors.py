@@ -380,7 +380,7 @@ CASES = {
     "stored result": (
         lambda: results.stored_result("recall"),
         ValueError,
-        "name: expected one of 'bptt', 'league', 'lstm', 'recall_by_window', got 'recall'",
+        "name: expected one of 'bptt', ",
     ),
     # drawing
     "wiring": (lambda: schematics.wiring("none to one"), ValueError, "name: expected one of 'one to one'"),

@@ -47,7 +47,7 @@ def home(tmp_path, monkeypatch, works, otter):
 def _plan(line: str) -> list[str]:
     """What make would run for this line, whether it is installed or not."""
     done = subprocess.run(
-        f"make -n -o .venv/.book -o .venv/.homework {line.removeprefix('make ')}",
+        f"make --no-print-directory -n -o .venv/.book -o .venv/.homework {line.removeprefix('make ')}",
         shell=True, cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, f"{line}: {done.stderr}"
