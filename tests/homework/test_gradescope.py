@@ -4,6 +4,7 @@ Only Gradescope's container is imitated, by bubblewrap: no network, nothing of t
 `mamba` that activates nothing, since this environment holds what the zip's own would.
 """
 
+import functools
 import io
 import json
 import os
@@ -11,6 +12,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,31 +20,33 @@ from classroom import notebook
 from handed_in import solution, with_mistakes
 
 from homework.grader import bwrap, load
+from homework.grader.notebook import cell_of
 from tools import homework as build
 
 pytestmark = pytest.mark.usefixtures("works")
-FOLDER = build.ROOT / "homework" / "hw01"
+NAMES = [folder.name for folder in build.masters()]
 LIMIT = 6  # seconds, for a notebook that hangs
 SOLUTION = solution("hw01")
 
 
 @pytest.fixture(scope="module")
-def zipped(otter) -> bytes:
-    return build.build(FOLDER)["hw01-gradescope.zip"]
+def zipped(otter) -> Callable[[str], bytes]:
+    """The zip of a homework, built once."""
+    return functools.cache(lambda name: build.build(build.ROOT / "homework" / name)[f"{name}-gradescope.zip"])
 
 
 @pytest.fixture
 def gradescope(zipped, tmp_path):
     """Upload a notebook, wait, read results.json."""
 
-    def grade(text: str, seconds: int | None = None) -> dict:
+    def grade(text: str, seconds: int | None = None, name: str = "hw01") -> dict:
         top, tools = tmp_path / "autograder", tmp_path / "bin"
         for folder in (top / "source", top / "submission", top / "results", tools):
             folder.mkdir(parents=True)
-        with zipfile.ZipFile(io.BytesIO(zipped)) as archive:
+        with zipfile.ZipFile(io.BytesIO(zipped(name))) as archive:
             archive.extractall(top / "source")
         (top / "submission_metadata.json").write_text("{}")
-        (top / "submission" / "hw01.ipynb").write_text(text)
+        (top / "submission" / f"{name}.ipynb").write_text(text)
         (tools / "mamba").write_text("#!/bin/sh\necho 'mamba() { :; }'\n")
         (tools / "mamba").chmod(0o755)
         command = top / "source" / "run_autograder"
@@ -79,11 +83,13 @@ def gradescope(zipped, tmp_path):
     return grade
 
 
-def test_the_solution_earns_everything(gradescope):
-    """Otter's own command, from the notebook to the file that Gradescope reads."""
-    results = gradescope(notebook(*SOLUTION))
-    earned = {test["name"]: test["score"] for test in results["tests"] if "score" in test}
-    assert earned == {question.name: question.points for question in load("hw01").asked}
+@pytest.mark.parametrize("name", NAMES)
+def test_the_solution_earns_everything(gradescope, name):
+    """Otter's own command, from the notebook to the file that Gradescope reads; trained is here only hw01."""
+    cells = [cell for cell in solution(name) if name == "hw01" or not cell_of(cell).trains]
+    results = gradescope(notebook(*cells), name=name)
+    earned = {test["name"]: test["score"] for test in results["tests"] if test.get("max_score")}
+    assert earned == {question.name: question.points for question in load(name).asked}
 
 
 def test_a_mistake_costs_what_it_costs_elsewhere_and_is_named(gradescope):
