@@ -319,6 +319,11 @@ ATTACKS = [
     Attack("3 GB of shared memory", first(SHARED_MEMORY)),
     Attack("opens files without end", first(OPEN_FILES), "left much running or open"),
     Attack(
+        "leaves many files open",
+        first("kept = [os.open('/dev/null', os.O_RDONLY) for _ in range(245)]"),
+        "left much running or open",
+    ),
+    Attack(
         "1 GB of output", first("for _ in range(1024): print('x' * 2**20); print('x' * 9, file=sys.stderr)")
     ),
     Attack("1 GB into every open file", first(FLOOD_FILES), "is not an answer", NONE, "stopped"),

@@ -196,6 +196,7 @@ def test_a_stopped_process_is_no_answer(works):
     outcome = grade_cells(replace(NUMPY, limits=limits), [stops, "x = 1"], seed=1)
     assert (outcome.status, outcome.total) == ("stopped", None)
     assert "longer than the 4 s" in outcome.reason
+    assert outcome.seconds < limits.start
     assert outcome.cells == [
         "Code cell 1 (import os) was running then.",
         "Code cell 2 (x = 1) was not reached.",
