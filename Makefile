@@ -62,6 +62,7 @@ bench: .venv/.book ## measure training steps side by side with torch.nn, print t
 results: .venv/.book ## rerun the long sweeps whose stored results the chapters draw (resumable; two hours)
 	@$(ONE_THREAD) $(PY) -m benchmarks.recall_by_window
 	@$(ONE_THREAD) $(PY) -m benchmarks.league
+	@$(ONE_THREAD) $(PY) -m benchmarks.ladder
 	@$(PY) -m benchmarks.quality
 
 pretrained: .venv/.book ## train the three models that come with the library (resumable; about half an hour)
