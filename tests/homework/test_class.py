@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+import subprocess
 
 import pytest
 import tables
@@ -19,11 +20,12 @@ def test_a_small_class_is_graded_and_leaves_nothing_behind(monkeypatch):
     monkeypatch.setattr(record, "save", None)  # a toy is not stored
     before = grading.here()
     result = grading.main(["--toy"])
-    assert grading.here() == before
+    assert not grading.left_behind(before)
     (one,) = result["classes"].values()
     assert result["submissions"] == one["submissions"] == sum(one["counts"].values()) == 8
     assert set(one["counts"]) == {"honest", "wrong", "hostile", "broken"}
-    assert 0 < one["beyond"] < one["alone"]["of one core"]
+    core, own = one["alone"]["of one core"], one["own"]
+    assert core > 0 and own > 0 and one["beyond"] == pytest.approx(core - own, abs=0.011)  # each is rounded
 
 
 def test_a_class_has_files_of_every_kind():
@@ -44,17 +46,37 @@ def test_a_class_has_files_of_every_kind():
 
 
 @needs_sandbox
-def test_what_must_not_happen_stops_the_measurement(monkeypatch):
+def test_what_must_not_happen_stops_the_measurement(monkeypatch, tmp_path):
     """A file that earns what it must not, and something left behind, are errors and not results."""
     files = {"honest-00": grading.class_of("hw01", 34)["honest-00"]._replace(points=29)}
     monkeypatch.setattr(grading, "class_of", lambda name, size: files)
     with pytest.raises(AssertionError, match=r"honest-00: earned 30.*, must earn 29"):
         grading.grade_class("hw01", 1)
-    places = iter([{"processes": 1}, {"processes": 2}])
-    monkeypatch.setattr(grading, "here", lambda: next(places))
-    monkeypatch.setattr(grading, "grade_class", lambda name, size: ({"seconds": 1.0}, ""))
-    with pytest.raises(AssertionError, match="left behind"):
+
+    def leaves_a_file_open(name, size):
+        opened.append((tmp_path / "open").open("w"))
+        return {"seconds": 1.0}, ""
+
+    opened = []
+    monkeypatch.setattr(grading, "grade_class", leaves_a_file_open)
+    with pytest.raises(AssertionError, match=r"left behind: {'open files': \['\d+: .*/open'\]}"):
         grading.main(["--toy"])
+    opened[0].close()
+
+
+def test_what_is_left_behind_is_what_was_not_there(monkeypatch, tmp_path):
+    """A process, an open file, a file in a shared folder; not what was open before and is closed by now."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    closed = (tmp_path / "closed").open("w")
+    before = grading.here()
+    assert not grading.left_behind(before)
+    closed.close()
+    assert not grading.left_behind(before)
+    (tmp_path / "fill").touch()
+    with subprocess.Popen(["sleep", "60"]) as child:
+        left = grading.left_behind(before)
+        child.kill()
+    assert left == {"processes": [str(child.pid)], "files": [f"{tmp_path}/fill"]}
 
 
 def test_the_stored_class_is_whole_and_fast_enough():
