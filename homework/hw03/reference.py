@@ -49,7 +49,7 @@ def logits_of(model, ids):
     return model(torch.as_tensor(ids))[0].numpy()
 
 
-def surprise(logits, ids, fault=""):
+def character_bits(logits, ids, fault=""):
     """Bits of each character after the first: (B, T - 1)."""
     logits = torch.as_tensor(logits)
     cut = slice(1, None) if fault == "late" else slice(None, -1)
@@ -79,7 +79,7 @@ def choice(logits, temperature, top_p, fault=""):
     p = torch.softmax(z if fault == "tempered first" else logits, axis)
     ordered, order = p.sort(-1, descending=fault != "least")
     before = ordered.cumsum(-1) - (0 if fault == "crosses" else ordered)
-    out = before >= (2 if fault == "not cut" else top_p)
+    out = before >= (2 if fault == "not cut" or top_p == 1 else top_p)
     if fault == "one more":
         out = torch.cat([torch.zeros_like(out[:, :1]), out[:, :-1]], 1)
     out = out.gather(-1, order.argsort(-1))
@@ -125,7 +125,7 @@ def name_bits(model, names, fault=""):
         with torch.no_grad():
             logits, after = model(ids, state)
         state = after if fault == "carried" else None
-        each = surprise(logits, ids, fault)
+        each = character_bits(logits, ids, fault)
         bits.append(each.mean() if fault == "mean" else each.sum())
     return np.array(bits)
 
@@ -308,6 +308,8 @@ def fairness_fault(runs, seed):
         return "the settings made different numbers of updates"
     if len({frozenset(bits) for bits in by_setting.values()}) > 1:
         return "the settings have different seeds: run each seed under every one"
+    if "as it is" not in by_setting:
+        return "one setting must be 'as it is', to compare the others with"
     wanted = {seed + i for i in range(SEEDS)}
     if not wanted <= set(next(iter(by_setting.values()))):
         return f"expected the seeds {', '.join(map(str, sorted(wanted)))} among yours: SEED and the next ones"

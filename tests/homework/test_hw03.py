@@ -135,7 +135,8 @@ def test_the_checks_in_the_notebook_pass_with_the_solution():
 def test_the_cells_that_are_not_graded_run_too():
     """All of them, for fewer updates, units and names."""
     shorter = [("train(reader, 1500,", "train(reader, 20,"), ("(1, 100, 1500)", "(1, 20)")]
-    shorter += [("updates=300)", "updates=2)"), ("few = HELD_OUT[:100]", "few = HELD_OUT[:1]")]
+    shorter += [("updates=300)", "updates=2)"), ("few = HELD_OUT[250:350]", "few = HELD_OUT[250:251]")]
+    shorter += [("quantity, book = letters_so_far,", "quantity, book = doubled,")]  # a list of whole numbers
     _, said = run(with_mistakes(SOLUTION, *shorter), train=True)
     for name in ("Training", "Writing", "Your unit", "Your figure", "Your runs", "Your summary"):
         assert f"{name}: these checks pass" in said, said
@@ -145,8 +146,35 @@ def test_the_checks_in_the_notebook_report_without_an_answer():
     _, said = run(student("hw03"), train=True)
     told = [line for line in said.splitlines() if line.startswith("Question")]
     assert len(told) == 9 and all(line.endswith("not answered yet") for line in told), told
-    for name, first in {"Training": "set SEED", "Writing": "train", "Your unit": "answer Question 6"}.items():
+    for name, first in {"Training": "set SEED", "Writing": "train", "Your unit": "answer Question 4"}.items():
         assert f"{name}: {first} first" in said
+    for seed, first in {"-1": "set SEED", "True": "set SEED", "0": "answer Question 4"}.items():
+        _, said = run(with_mistakes(student("hw03"), ("SEED = ...", f"SEED = {seed}")), train=True)
+        assert f"Training: {first} first" in said and f"Your runs: {first} first" in said
+
+
+def test_a_cell_names_the_question_it_waits_for():
+    namespace, _ = run(SOLUTION)
+    functions = {"choice": 2, "write": 3, "name_bits": 4, "bits_per_character": 4, "update": 5}
+    functions |= {"best_unit": 6, "silenced": 7, "summarise": 9}
+    for name, number in functions.items():
+        kept = namespace[name]
+        namespace["need"](number)
+        namespace[name] = lambda *_: None
+        with pytest.raises(AssertionError, match=f"^answer Question {number} first$"):
+            namespace["need"](number)
+        namespace[name] = kept
+
+
+def test_the_quantities_that_are_given():
+    """One number for each character of a text, computed from what has been read so far."""
+    namespace, _ = run(SOLUTION)
+    for name, expected in {
+        "letters_so_far": [0, 1, 2, 3, 4, 0, 1],
+        "since_vowel": [0, 0, 1, 2, 0, 0, 1],
+        "doubled": [0, 0, 0, 1, 0, 0, 0],
+    }.items():
+        assert [float(each) for each in namespace[name]("\nanna\nn")] == expected, name
 
 
 # what the solution's sentences say, computed
@@ -174,24 +202,28 @@ def test_the_numbers_of_the_sentences_on_a_unit_are_the_model_s():
         told += [namespace["states_of"](book, text).numpy(), namespace["letters_so_far"](text).numpy()]
     unit, r = reference.best_unit(*told)
     sizes = np.abs(reference.correlations(*told[2:]))
-    ids, there = _side_by_side(book, held_out[:100])
+    ids, there = _side_by_side(book, held_out[250:350])
 
     def bits(m):
-        return float((reference.surprise(reference.logits_of(m, ids), ids) * there).sum() / there.sum())
+        each = reference.character_bits(reference.logits_of(m, ids), ids)
+        return float((each * there).sum() / there.sum())
 
     costs = np.array([bits(reference.silenced(book, each)) for each in range(192)]) - bits(book)
     worst = int(costs.argmax())
     said = _sentences("q8")
     for claim in (
-        f"Unit {unit} goes with it best",
+        f"unit {unit} goes with it best",
         f"its $r$ is {r:.2f}",
-        f"silencing it costs {costs[unit]:.3f} bits",
-        f"the {np.median(costs):.3f} of the median unit",
-        f"the {costs[worst]:.3f} of the costliest, unit {worst}, whose $|r|$ is only {sizes[worst]:.2f}",
+        f"Silencing it costs {costs[unit]:.4f} bits per character",
+        f"the {np.median(costs):.4f} of the median unit",
+        f"the {costs[worst]:.4f} of the costliest, whose $|r|$ is only {sizes[worst]:.2f}",
+        f"cost less than nothing, down to {costs.min():.4f}",
     ):
         assert claim in said, claim
+    sentences = said[said.index("I tracked") :].strip().split(". ")
+    assert 3 <= len(sentences) <= 5, sentences
     assert (sizes > 0.75).sum() == 5 and "five units have an $|r|$ above 0.75" in said
-    assert costs.min() < 0 and "less than nothing" in said
+    assert np.median(costs) < costs[unit] and costs.min() < 0
 
 
 def test_the_numbers_of_the_sentences_on_the_experiment_are_the_table_s():
@@ -218,6 +250,8 @@ def test_a_run_of_the_solution_s_table_comes_out_again():
 WRITES = """        logits, state = model(torch.tensor([[number]]), state)
 """
 TEMPERED = "torch.softmax(logits, dim=-1).sort("
+TABLE = """    {"setting": "emptied", "seed": 20261126, "updates": 300, "bits": 3.2824},
+"""
 
 WRONG = {
     "nats for bits": (
@@ -254,7 +288,7 @@ WRONG = {
         "the softmax runs over the wrong axis (rows)",
     ),
     "drops what reaches top_p": (
-        [("before = ordered.cumsum(dim=-1) - ordered", "before = ordered.cumsum(dim=-1)")],
+        [("before = p.cumsum(dim=-1) - p", "before = p.cumsum(dim=-1)")],
         {"q2": 2},
         "top-p drops the character that reaches it: that one stays",
     ),
@@ -266,10 +300,10 @@ WRONG = {
     "the library's own": (
         [
             (
-                "    ordered, order = torch.softmax",
+                "    p, order = torch.softmax",
                 "    from unrolled.sampling import probabilities\n\n"
                 "    return probabilities(logits, temperature=temperature, top_p=top_p)\n"
-                "    ordered, order = torch.softmax",
+                "    p, order = torch.softmax",
             )
         ],
         {"q2": 1},
@@ -346,7 +380,7 @@ WRONG = {
         "the first letter counts: the newline before it predicts it",
     ),
     "mean of a name": (
-        [("surprise(model(ids)[0], ids).sum()", "surprise(model(ids)[0], ids).mean()")],
+        [("character_bits(model(ids)[0], ids).sum()", "character_bits(model(ids)[0], ids).mean()")],
         {"q4": 2},
         "the bits of a name add up, yours are a mean",
     ),
@@ -357,9 +391,9 @@ WRONG = {
                 "    bits, state = [], None\n    with torch.no_grad():",
             ),
             (
-                "            bits.append(surprise(model(ids)[0], ids).sum())",
+                "            bits.append(character_bits(model(ids)[0], ids).sum())",
                 "            logits, state = model(ids, state)\n"
-                "            bits.append(surprise(logits, ids).sum())",
+                "            bits.append(character_bits(logits, ids).sum())",
             ),
         ],
         {"q4": 2},
@@ -417,6 +451,20 @@ WRONG = {
         [("    optimizer.zero_grad()\n", "")],
         {"q5": 1},
         "old gradients are not cleared: they add up",
+    ),
+    "cleared after the backward pass": (
+        [
+            (
+                "    optimizer.zero_grad()\n    loss.backward()\n",
+                "    loss.backward()\n    optimizer.zero_grad(set_to_none=True)\n",
+            ),
+            (
+                "clip_gradient(model, max_norm)\n",
+                "torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm)\n",
+            ),
+        ],
+        {"q5": 4},
+        "no gradient to step along: clear, then backward, then step",
     ),
     "never clipped": (
         [("    clip_gradient(model, max_norm)\n", "")],
@@ -495,7 +543,7 @@ WRONG = {
     "readout alone": (
         [("        changed.rnn.cells[0].W_h[:, unit] = 0\n", "")],
         {"q7": 2},
-        "the gates still hear the unit: its column of W_h",
+        "the three gates and the candidate still hear the unit: its column of W_h",
     ),
     "gates alone": (
         [("        changed.readout.W_hy[:, unit] = 0\n", "")],
@@ -511,6 +559,24 @@ WRONG = {
         ],
         {"q7": 1},
         "your function changes the model it is given: change a copy",
+    ),
+    "the model itself": (
+        [
+            (
+                "    changed = copy.deepcopy(model)\n    with torch.no_grad():\n        changed.rnn",
+                "    return model\n    with torch.no_grad():\n        changed.rnn",
+            )
+        ],
+        {"q7": 3},
+        "nothing is silenced, so there is no copy to compare",
+    ),
+    "a copy, and nothing silenced": (
+        [
+            ("        changed.rnn.cells[0].W_h[:, unit] = 0\n", ""),
+            ("        changed.readout.W_hy[:, unit] = 0\n", "        pass\n"),
+        ],
+        {"q7": 3},
+        "nothing is silenced, so there is no copy to compare",
     ),
     "divided by n": (
         [("np.std(bits, ddof=1)", "np.std(bits)")],
@@ -533,7 +599,7 @@ WRONG = {
         "this is the mean of all runs together",
     ),
     "two seeds": (
-        [('    {"setting": "emptied", "seed": 20261126, "updates": 300, "bits": 3.2824},\n', "")],
+        [(TABLE, "")],
         {"q9": 2},
         "emptied: expected at least 3 seeds, got 2",
     ),
@@ -546,6 +612,16 @@ WRONG = {
         [("SEED = 20261124  # SOLUTION", "SEED = 5")],
         {"q9": 1},
         "expected the seeds 5, 6, 7 among yours",
+    ),
+    "a run twice": (
+        [(TABLE, TABLE + TABLE)],
+        {"q9": 2},
+        "emptied: a seed stands there twice",
+    ),
+    "nothing as it is": (
+        [('    {"setting": "as it is"', '    {"setting": "plain"')] * 3,
+        {"q9": 1},
+        "one setting must be 'as it is', to compare the others with",
     ),
     "more updates for one": (
         [
@@ -583,6 +659,191 @@ def test_a_mistake_costs_what_it_should_and_is_named(name):
     assert message in graded.said[next(iter(points))]
 
 
+# what follows from an earlier question, and what does not
+
+ZEROS = """
+def name_bits(model, names):
+    return [0.0] * len(names)
+
+def bits_per_character(model, names):
+    return 0.0
+"""
+BY_HAND = """
+def name_bits(model, names):
+    bits = []
+    for name in names:
+        ids = model.vocabulary.encode(f"\\n{name}\\n")
+        nats = F.cross_entropy(model(ids[None, :-1])[0][0], ids[1:], reduction="sum")
+        bits.append(nats.item() / np.log(2))
+    return bits
+
+def bits_per_character(model, names):
+    return sum(name_bits(model, names)) / len("".join(names) + " " * len(names))
+"""
+RAISES = """
+def character_bits(logits, ids):
+    raise ValueError("not today")
+"""
+IN_NATS = """
+def character_bits(logits, ids):
+    return -torch.log_softmax(logits[:, :-1], -1).gather(-1, ids[:, 1:, None])[..., 0]
+"""
+FOLLOWS = {
+    "names without a Question 1 that works": (RAISES + BY_HAND, {"q1": 2}, "ValueError"),
+    "names without a Question 1": (
+        BY_HAND + "del character_bits",
+        {"q1": 2},
+        "nothing is named character_bits",
+    ),
+    "a mean without names that work": (
+        """
+def bits_per_character(model, names):
+    text = model.vocabulary.encode("\\n" + "\\n".join(names) + "\\n")
+    bits = 0
+    for name in names:
+        ids = model.vocabulary.encode(f"\\n{name}\\n")[None]
+        bits += character_bits(model(ids)[0], ids).sum().item()
+    return bits / (len(text) - 1)
+
+def name_bits(model, names):
+    raise ValueError("not today")
+""",
+        {"q4": 2},
+        "ValueError",
+    ),
+    "names by a Question 1 in nats, under a decorator": (
+        IN_NATS
+        + """
+@torch.no_grad()
+def name_bits(model, names):
+    coded = [model.vocabulary.encode(f"\\n{name}\\n")[None] for name in names]
+    return torch.stack([character_bits(model(ids)[0], ids).sum() for ids in coded])
+""",
+        {"q1": 2},
+        "this is in nats",
+    ),
+    "names in nats beside a right Question 1": (
+        BY_HAND.replace(" / np.log(2)", ""),
+        {"q4": 2},
+        "this is in nats: one bit is ln 2 nats",
+    ),
+    "one zero": (
+        "def character_bits(logits, ids):\n    return 0.0\n" + ZEROS,
+        {"q1": 2, "q4": 3},
+        "expected shape",
+    ),
+    "zeros of the right shape": (
+        "def character_bits(logits, ids):\n    return torch.zeros(ids[:, 1:].shape)\n" + ZEROS,
+        {"q1": 2, "q4": 3},
+        "numbers differ",
+    ),
+    "softmax over the one row of a name, which makes zeros": (
+        "def character_bits(logits, ids):\n    log_p = torch.log_softmax(logits[:, :-1], 0)\n"
+        "    return -log_p.gather(-1, ids[:, 1:, None])[..., 0] / np.log(2)\n",
+        {"q1": 2, "q4": 3},
+        "the softmax runs over the wrong axis (rows)",
+    ),
+    "a mean already in Question 1": (
+        IN_NATS.replace("[..., 0]", "[..., 0].mean() / np.log(2)"),
+        {"q1": 2, "q4": 2},
+        "expected shape",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FOLLOWS)
+def test_an_earlier_question_costs_a_later_one_only_what_cannot_be_told(name):
+    cell, points, message = FOLLOWS[name]
+    graded = grade(HW, [*SOLUTION, cell])
+    assert lost(HW, graded) == points, graded.said
+    assert message in graded.said[next(iter(points))]
+
+
+# what the notebook's own checks say
+
+SAID = {
+    "probabilities made in 32 bits": (
+        [
+            (
+                "    out = out.gather(-1, order.argsort(dim=-1))\n    return",
+                "    out = torch.zeros(logits.shape).scatter_(-1, order, out.to(p.dtype)).bool()\n    return",
+            )
+        ],
+        "Question 2: RuntimeError: scatter()",
+    ),
+    "a sum that never reaches 1": (
+        [
+            (
+                "    before = p.cumsum(dim=-1) - p  #",
+                "    last = (p.cumsum(dim=-1) >= top_p).int().argmax(dim=-1, keepdim=True)  #",
+            ),
+            ("out = (before >= top_p) & (top_p < 1)", "out = torch.arange(p.shape[-1]) > last"),
+        ],
+        "Question 2: top_p = 1, which cuts nothing: off by",
+    ),
+    "surprise as numpy's": (
+        [("[..., 0] / np.log(2)", "[..., 0].detach().numpy() / np.log(2)")],
+        "Question 1: these checks pass",
+    ),
+    "names as a list of tensors": (
+        [
+            (
+                "with torch.no_grad():\n        for name in names",
+                "if names:\n        for name in names",
+            ),
+            ("return torch.stack(bits)", "return bits"),
+            ("return name_bits(model, names).sum().item()", "return sum(name_bits(model, names)).item()"),
+        ],
+        "Question 4: these checks pass",
+    ),
+    "names made in 32 bits": (
+        [
+            (
+                "return torch.stack(bits)",
+                "return torch.zeros(len(bits)).scatter_(0, torch.arange(len(bits)), torch.stack(bits))",
+            )
+        ],
+        "Question 4: RuntimeError",
+    ),
+    "no closing newline": (
+        [('encode(f"\\n{name}\\n")[None]\n            bits', 'encode(f"\\n{name}")[None]\n            bits')],
+        "Question 4: expected 3 and 7 characters, got 2 and 6",
+    ),
+    "a mean that is a tensor": (
+        [("name_bits(model, names).sum().item() /", "name_bits(model, names).sum() /")],
+        "Question 4: bits per character: expected a float, got Tensor",
+    ),
+    "torch's own way to clear": (
+        [("optimizer.zero_grad()", "optimizer.zero_grad(set_to_none=True)")],
+        "Question 5: these checks pass",
+    ),
+    "never stops": (
+        [('        if letter == "\\n":\n            break\n', "")],
+        "Question 3: expected the text 'so', got 'so\\nxxxxxxx'",
+    ),
+    "chooses by itself": (
+        [("number = int(choose(logits[0, -1]))", "number = int(logits[0, -1].argmax())")],
+        "Question 3: choose was never called",
+    ),
+    "covariance": (
+        [("return y @ h / (h.norm(dim=0) * y.norm())", "return y @ h / len(y)")],
+        "Question 6: r lies within ±1: divide by both spreads",
+    ),
+    "a run twice": ([(TABLE, TABLE + TABLE)], "Question 9, your table: a setting has the same seed twice"),
+    "nothing as it is": (
+        [('    {"setting": "as it is"', '    {"setting": "plain"')] * 3,
+        "Question 9, your table: one setting must be 'as it is'",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_the_notebook_s_check_says_it(name):
+    edits, line = SAID[name]
+    _, printed = run(with_mistakes(SOLUTION, *edits))
+    assert line in printed, printed
+
+
 # other right answers
 
 ALTERNATIVES = {
@@ -594,7 +855,7 @@ def choice(logits, temperature, top_p):
     return p / p.sum(-1, keepdim=True)
 """,
     "surprise by cross_entropy": """
-def surprise(logits, ids):
+def character_bits(logits, ids):
     nats = F.cross_entropy(logits[:, :-1].transpose(1, 2), ids[:, 1:], reduction="none")
     return nats / torch.log(torch.tensor(2.0))
 """,
@@ -611,11 +872,19 @@ def name_bits(model, names):
     width = max(map(len, names)) + 2
     rows = [f"\\n{name}\\n".ljust(width, "\\n") for name in names]
     ids = torch.stack([model.vocabulary.encode(row) for row in rows])
-    bits = surprise(model(ids)[0], ids)
+    bits = character_bits(model(ids)[0], ids)
     return [row[: len(name) + 1].sum().item() for row, name in zip(bits, names)]
 
 def bits_per_character(model, names):
     return np.sum(name_bits(model, names)) / len("".join(names) + " " * len(names))
+""",
+    "names as a list of tensors with gradients": """
+def name_bits(model, names):
+    coded = [model.vocabulary.encode(f"\\n{name}\\n")[None] for name in names]
+    return [character_bits(model(ids)[0], ids).sum() for ids in coded]
+
+def bits_per_character(model, names):
+    return sum(name_bits(model, names)) / len("".join(names) + " " * len(names))
 """,
     "cut at the entrance, clipped by torch": """
 def update(model, optimizer, x, y, state, max_norm):
@@ -686,7 +955,7 @@ def test_no_answer_upsets_a_judge():
     """Whatever comes back is wrong, and said to be: an exception would count as an error of the homework."""
     namespace, _ = run(SOLUTION)
     asked = [
-        "surprise",
+        "character_bits",
         "choice",
         "write",
         "name_bits",
@@ -695,9 +964,11 @@ def test_no_answer_upsets_a_judge():
         "best_unit",
         "silenced",
     ]
+    program = "\n".join(f"{name} = lambda *_, **__: value" for name in [*asked, "summarise"])
     for value in ODD:
-        odd = {name: lambda *_, **__: value for name in [*asked, "summarise"]}
-        graded = judged(HW, namespace | odd | {"runs": value, "SEED": value})
+        odd = namespace | {"runs": value, "SEED": value, "value": value}
+        exec(program, odd)  # defined together, so that one of them finds another
+        graded = judged(HW, odd)
         assert set(graded.points.values()) == {0}, (value, graded.said)
     runs = namespace["runs"]
     for name in ("setting", "seed", "updates", "bits"):
