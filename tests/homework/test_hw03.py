@@ -743,6 +743,11 @@ def name_bits(model, names):
         {"q1": 2, "q4": 3},
         "the softmax runs over the wrong axis (rows)",
     ),
+    "a sum already in Question 1": (
+        IN_NATS.replace("[..., 0]", "[..., 0].sum()"),
+        {"q1": 2, "q4": 2},
+        "expected shape",
+    ),
     "a mean already in Question 1": (
         IN_NATS.replace("[..., 0]", "[..., 0].mean() / np.log(2)"),
         {"q1": 2, "q4": 2},
