@@ -59,9 +59,10 @@ bench: .venv/.book ## measure training steps side by side with torch.nn, print t
 	@$(PY) -m benchmarks.bptt
 	@$(PY) -m benchmarks.lstm
 
-results: .venv/.book ## rerun the long sweeps whose stored results the chapters draw (resumable; two hours)
+results: .venv/.book ## rerun the long sweeps whose stored results the chapters draw (resumable; three hours)
 	@$(ONE_THREAD) $(PY) -m benchmarks.recall_by_window
 	@$(ONE_THREAD) $(PY) -m benchmarks.league
+	@$(ONE_THREAD) $(PY) -m benchmarks.league_text
 	@$(ONE_THREAD) $(PY) -m benchmarks.ladder
 	@$(PY) -m benchmarks.quality
 
