@@ -79,6 +79,7 @@ def test_a_toy_table_stores_every_entry_once_and_goes_on_where_it_stopped(folder
     assert told == [("LSTM", 0), ("LSTM", 1), ("GPT", 0), ("GPT of a short block", 0)]
     lstm, _, gpt, short = result["runs"]
     assert 0 < lstm["carried"] < lstm["windows"] + 0.1 and lstm["seconds"] <= lstm["wall"]
+    assert lstm["windows"] != lstm["short_windows"] > 0
     assert "carried" not in gpt and gpt["windows"] == gpt["own_windows"]
     assert short["windows"] is None and short["own_windows"] > 0  # 256 characters are more than it can read
     assert _quality(folder) == result
@@ -147,8 +148,9 @@ def test_the_promises_hold_in_the_stored_table():
 
     gpt, lstm = "GPT, nanoGPT's CPU recipe", "LSTM, short"
     assert max(of(lstm, "carried")) <= 1.55 and max(of(lstm, "wall")) <= min(of(gpt, "wall"))
-    assert max(of(lstm, "windows")) < min(of("GPT, tuned", "own_windows"))
+    assert max(of(lstm, "short_windows")) < min(of("GPT, tuned", "own_windows"))
     assert max(of("LSTM, short", "carried")) < min(of("RNN, short", "carried"))
+    assert max(of("LSTM, long", "carried")) <= 1.45 and max(of("LSTM, long", "wall")) <= 1800
 
 
 # ---- the models that come with the library
