@@ -76,6 +76,17 @@ class Let(Expr):
         return {"let": [[[name, inner(value)] for name, value in self.bindings.items()], inner(self.result)]}
 
 
+@dataclass(frozen=True)
+class Try(Expr):
+    """What an expression gives, and None where it names nothing, raises, or gives what may not cross."""
+
+    of: Any
+
+    def wire(self, inner: Callable[[Any], Any]) -> dict[str, Any]:
+        """The expression as JSON data."""
+        return {"try": inner(self.of)}
+
+
 class Tensor(Expr):
     """An array that arrives as a torch.Tensor; with `grad`, gradients reach it."""
 

@@ -17,6 +17,7 @@ from homework.grader import (
     Name,
     Question,
     Tensor,
+    Try,
     Written,
     seed_fault,
     tensors,
@@ -222,31 +223,6 @@ MEAN_FAULTS = {
 }
 
 
-# Run in the sandbox, since an expression can't catch: what an earlier function of the notebook gives, None where it
-# is missing or raises. What is asked must not fail with it, for it only says whether a fault follows from there.
-OWN = """
-def own(beside, name, asked):
-    import inspect
-
-    import torch
-
-    try:
-        function = inspect.unwrap(beside).__globals__[name]
-        with torch.no_grad():
-            given = [function(*each) for each in asked]
-        return [torch.as_tensor(each, dtype=torch.float64).detach() for each in given]
-    except Exception:
-        return None
-"""
-OWN_DEFINED = {
-    "_defined": {},
-    "_executed": Call(
-        Attr(Attr(Attr(LIBRARY, "torch"), "builtins"), "exec"), OWN, Name("_defined")
-    ),
-    "own": Item(Name("_defined"), "own"),
-}
-
-
 def _own_bits(own, names):
     """The bits of names by a student's own character_bits, where a known mistake may stand in them."""
     each = [as_array(one) for one in own] if type(own) is list else []
@@ -256,13 +232,12 @@ def _own_bits(own, names):
 
 
 def _with_own(part, model, function, names, earlier, asked, judge):
-    """A check of what a function gives for names, beside what an earlier one gives by itself."""
-    bound = sent(model) | OWN_DEFINED
-    ask = [
-        Call(function, MODEL, names),
-        Call("own", Name(function), earlier, asked),
-    ]
-    return Check(part, Let(bound, ask), judge=judge)
+    """A check of what a function gives for names, beside what an earlier one of the notebook gives by itself.
+
+    What is asked must not fail with the earlier one, which only says whether a fault follows from there.
+    """
+    own = Try([Call(earlier, *arguments) for arguments in asked])
+    return Check(part, Let(sent(model), [Call(function, MODEL, names), own]), judge=judge)
 
 
 def ask_names(rng):

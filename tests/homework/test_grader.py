@@ -33,6 +33,7 @@ from homework.grader import (
     Name,
     Question,
     Tensor,
+    Try,
     grade_cells,
     load,
     tensors,
@@ -203,6 +204,19 @@ def test_expressions():
     added = Call(Attr(Name("m"), "add"), 4, by=Attr(Name("m"), "size"))
     assert inside(cells, Let({"m": Call("make")}, Item(Item(added, "sum"), 0))) == 7
     assert inside(cells, {"a": [Attr(Call("M"), "size"), (1, None)]}) == {"a": [3, (1, None)]}
+
+
+@needs_sandbox
+def test_what_is_tried_never_fails_what_is_asked_beside_it():
+    """A missing name, an error, an exit and a value that may not cross are None; a good value is itself."""
+    cells = [
+        "def good(): return 3",
+        "def bad(): raise ValueError('no')",
+        "def odd(): return [good]",
+        "def leave(): raise SystemExit",
+    ]
+    for one, gives in (("good", 3), ("bad", None), ("odd", None), ("leave", None), ("nowhere", None)):
+        assert inside(cells, [Call("good"), Try([Call(one)])]) == [3, gives and [gives]], one
 
 
 @needs_sandbox

@@ -71,6 +71,13 @@ def _evaluate(value: Any, names: dict[str, Any], bound: dict[str, Any]) -> Any:
             for name, data in body[0]:
                 bound = {**bound, name: inner(data)}
             return inner(body[1])
+        case "try":
+            try:
+                value = inner(body)
+                plain.encode(value)
+            except BaseException:
+                return None
+            return value
         case "tensor":
             return _torch().from_numpy(inner(body[0])).requires_grad_(body[1])
         case "generator":
