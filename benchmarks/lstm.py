@@ -119,7 +119,8 @@ class Case:
         for change in (contextlib.nullcontext, *CHANGES.values()):
             self.with_change(change)()
             self._same_gradients([weight.grad for weight in self.weights])
-        self._same_gradients(lstm_tries.Halves()(*self.arguments, d_h=self.d_h))
+        if self.size[1] > 1:
+            self._same_gradients(lstm_tries.Halves()(*self.arguments, d_h=self.d_h))
 
     def _same_gradients(self, gradients: list[Any]) -> None:
         for mine, yours in zip(gradients, self.theirs.all_weights[0][:3], strict=True):
@@ -141,7 +142,7 @@ def measure(case: Case, budget: float) -> dict[str, Any]:
             **{name: case.with_change(change) for name, change in CHANGES.items()},
             **(
                 {"halves": lambda: halves(*case.arguments, d_h=case.d_h)}
-                if torch.get_num_threads() > 1
+                if torch.get_num_threads() > 1 and case.size[1] > 1
                 else {}
             ),
             "loop": case.loop_step,
