@@ -5,7 +5,19 @@ them; `bwrap`, `seccomp` and `sandbox` hold the code that is graded, and `inside
 """
 
 from homework.grader.bwrap import Unusable
-from homework.grader.expressions import Attr, Call, Expr, Generator, Grads, Item, Let, Name, Tensor, Try, tensors
+from homework.grader.expressions import (
+    Attr,
+    Call,
+    Expr,
+    Generator,
+    Grads,
+    Item,
+    Let,
+    Name,
+    Tensor,
+    Try,
+    tensors,
+)
 from homework.grader.grade import Outcome, grade_cells
 from homework.grader.questions import (
     BadHomework,
