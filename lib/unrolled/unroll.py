@@ -75,9 +75,8 @@ class LSTM(Recurrent):
             return False
         B, compiled = x.shape[-3], _fused.serves(x)
         gates = 4 * B * self.hidden_size
-        alone = (
-            torch.get_num_threads() == 1
-        )  # torch's kernels share a step among threads better than its operators
+        # torch's kernels share a step among threads better than its operators.
+        alone = torch.get_num_threads() == 1
         return B >= _ROWS and (gates >= _GATES_COMPILED if compiled else alone and gates >= _GATES)
 
     def _through_time(self, cell: LSTMCell, x: Tensor, state: Any) -> tuple[Tensor, ...]:
