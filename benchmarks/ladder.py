@@ -10,17 +10,16 @@ The rungs differ in one thing from the one before and have the same hidden size.
 have as many parameters as the last rung.
 """
 
-import argparse
 import functools
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
-from benchmarks import record
+from benchmarks import sweep
+from benchmarks.sweep import python_source
 from unrolled.cells import detach
-from unrolled.corpora import Corpus, python, stream_chunks
-from unrolled.language import CharacterModel, Vocabulary
+from unrolled.corpora import stream_chunks
+from unrolled.language import CharacterModel
 from unrolled.recipes import Recipe
 from unrolled.training import clip_gradient, cross_entropy, evaluate
 
@@ -66,19 +65,11 @@ DEPTHS: dict[str, dict[str, Any]] = {
 ENTRIES = RUNGS | DEPTHS
 
 
-@functools.cache
-def _corpus(characters: int | None) -> tuple[Vocabulary, dict[str, torch.Tensor]]:
-    corpus: Corpus = python()
-    vocabulary = Vocabulary(corpus.characters)
-    texts = {split: getattr(corpus, split)[:characters] for split in ("train", "validation", "test")}
-    return vocabulary, {split: vocabulary.encode(text) for split, text in texts.items()}
-
-
 def build(entry: str, hidden_size: int, setting: dict[str, Any]) -> CharacterModel:
     """A fresh model of one entry."""
     options = ENTRIES[entry]
     return CharacterModel(
-        _corpus(setting["characters"])[0],
+        python_source(setting["characters"])[0],
         hidden_size,
         embedding_size=setting["embedding_size"] if options["embedded"] else None,
         num_layers=options["num_layers"],
@@ -87,7 +78,9 @@ def build(entry: str, hidden_size: int, setting: dict[str, Any]) -> CharacterMod
 
 
 def _parameters(entry: str, hidden_size: int, setting: dict[str, Any]) -> int:
-    _corpus(setting["characters"])  # its numbers are kept, so they are not made where there are only shapes
+    python_source(
+        setting["characters"]
+    )  # its numbers are kept, so they are not made where there are only shapes
     with torch.device("meta"):
         return sum(weight.numel() for weight in build(entry, hidden_size, setting).parameters())
 
@@ -109,7 +102,7 @@ def train(entry: str, rate: float, seed: int, setting: dict[str, Any]) -> Charac
         updates=setting["updates"], learning_rate=rate, warmup=setting["warmup"], floor=setting["floor"]
     )
     optimizer = torch.optim.Adam(model.parameters())
-    ids = _corpus(setting["characters"])[1]["train"]
+    ids = python_source(setting["characters"])[1]["train"]
     # The last chunk may be shorter, so it is left out.
     chunks = list(stream_chunks(ids, setting["batch_size"], setting["num_steps"]))[:-1]
     generator = torch.Generator().manual_seed(seed)
@@ -134,7 +127,7 @@ def train(entry: str, rate: float, seed: int, setting: dict[str, Any]) -> Charac
 
 def losses(model: CharacterModel, split: str, setting: dict[str, Any]) -> tuple[float, float]:
     """Nats a character on a whole split: with the state carried, and in fresh windows."""
-    ids = _corpus(setting["characters"])[1][split]
+    ids = python_source(setting["characters"])[1][split]
     rows = setting["rows"]
     both = (
         evaluate(model, ids, batch_size=rows),
@@ -161,37 +154,14 @@ def run(entry: str, rate: float, seed: int, setting: dict[str, Any]) -> dict[str
     }
 
 
-def chosen(entry: str, runs: list[dict[str, Any]]) -> float:
-    """The learning rate with the least loss on the validation text, state carried."""
-    trials = [each for each in runs if each["entry"] == entry and each["split"] == "validation"]
-    return min(trials, key=lambda each: each["carried"])["rate"]
+chosen = functools.partial(sweep.chosen, label="entry", score="carried")
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run what is not stored yet; each finished training is stored at once."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--toy", action="store_true", help="a toy size, stored under another name")
-    toy = parser.parse_args(arguments).toy
-    torch.set_num_threads(1)
-    setting, name = (TOY, f"{NAME}_toy") if toy else (FULL, NAME)
-    fresh = {**record.circumstances(COMMAND + " --toy" * toy), "setting": setting, "runs": []}
-    result = record.load(name) or fresh
-    # What another machine or another setting gave is another result, and is begun anew.
-    if any(result.get(key) != fresh[key] for key in ("setting", "processor", "versions")):
-        result = fresh
-    done = {(each["entry"], each["rate"], each["seed"]) for each in result["runs"]}
-    with tqdm(total=len(ENTRIES) * (len(setting["rates"]) + len(setting["seeds"])), unit="training") as bar:
-        for entry in ENTRIES:
-            trials = [(rate, setting["trial_seed"]) for rate in setting["rates"]]
-            for rate, seed in [*trials, *((None, seed) for seed in setting["seeds"])]:
-                rate = chosen(entry, result["runs"]) if rate is None else rate
-                if (entry, rate, seed) not in done:
-                    result["runs"].append(run(entry, rate, seed, setting))
-                    record.save(name, result)
-                bar.update()
-    record.say(f"stored in {record.FOLDER / f'{name}.json'}")
+    name, result = sweep.begin(__doc__, arguments, COMMAND, NAME, (FULL, TOY))
+    sweep.over_rates(name, result, ENTRIES, run, label="entry", score="carried")
+    sweep.end(name)
 
 
 if __name__ == "__main__":

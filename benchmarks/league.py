@@ -11,15 +11,13 @@ Each entry of `pace` is the time of one update of all seeds together. Rounds run
 whatever slows the machine slows all of them; times are medians of the rounds, and so are the ratios to the LSTM's.
 """
 
-import argparse
 import dataclasses
 import statistics
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
-from benchmarks import record
+from benchmarks import record, sweep
 from unrolled.league import CELLS, TASKS, Outcome, Rules, compete, equal_sizes
 
 NAME = "league"
@@ -122,23 +120,13 @@ def pace(lag: int, setting: dict[str, Any]) -> list[dict[str, Any]]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run what is not stored yet; each finished point is stored at once."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--toy", action="store_true", help="a toy size, stored under another name")
-    toy = parser.parse_args(arguments).toy
-    torch.set_num_threads(1)
-    setting, name = (TOY, f"{NAME}_toy") if toy else (FULL, NAME)
-    command = COMMAND + (" --toy" if toy else "")
     limits = {
         task: {"trivial": goal.trivial, "success": goal.success, "enough": goal.enough}
         for task, goal in TASKS.items()
     }
-    fresh = {**record.circumstances(command), "limits": limits, "setting": setting, "runs": [], "pace": []}
-    result = record.load(name) or fresh
-    # What another machine or another setting gave is another result, and is begun anew.
-    if any(result.get(key) != fresh[key] for key in ("setting", "limits", "processor", "versions")):
-        result = fresh
+    name, result = sweep.begin(__doc__, arguments, COMMAND, NAME, (FULL, TOY), limits=limits)
+    setting = result["setting"]
+    result.setdefault("pace", [])
     done = {(r["task"], r["cell"], r["lag"]) for r in result["runs"]}
     todo = [
         (task, cell, lag)
@@ -155,7 +143,7 @@ def main(arguments: list[str] | None = None) -> None:
     for lag in tqdm([lag for lag in setting["lags"] if lag not in measured], unit="lag"):
         result["pace"] += pace(lag, setting)
         record.save(name, result)
-    record.say(f"stored in {record.FOLDER / f'{name}.json'}")
+    sweep.end(name)
 
 
 if __name__ == "__main__":

@@ -8,17 +8,15 @@ best of the same few for everybody, by the loss on the validation text, for a se
 are scored on the test text, in bits a character, with the state carried through the whole of it.
 """
 
-import argparse
 import functools
 import math
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
-from benchmarks import record
-from unrolled.corpora import Corpus, python
-from unrolled.language import CharacterModel, Vocabulary
+from benchmarks import sweep
+from benchmarks.sweep import python_source
+from unrolled.language import CharacterModel
 from unrolled.training import Config, evaluate, train
 
 NAME = "league_text"
@@ -49,19 +47,11 @@ SPREAD = 0.02  # how far parameters may lie from the LSTM's
 
 
 @functools.cache
-def text(characters: int | None) -> tuple[Vocabulary, dict[str, torch.Tensor]]:
-    """The vocabulary, and the numbers of the characters of each split."""
-    corpus: Corpus = python()
-    vocabulary = Vocabulary(corpus.characters)
-    splits = ("train", "validation", "test")
-    return vocabulary, {split: vocabulary.encode(getattr(corpus, split)[:characters]) for split in splits}
-
-
-@functools.cache
 def parameters(cell: str, hidden_size: int) -> int:
     """How many numbers a model learns."""
+    vocabulary, _ = python_source(TOY["characters"])  # the same for a text of any length
     with torch.device("meta"):  # shapes only
-        model = CharacterModel(Vocabulary(python().characters), hidden_size, cell=cell)
+        model = CharacterModel(vocabulary, hidden_size, cell=cell)
     return sum(weight.numel() for weight in model.parameters())
 
 
@@ -73,7 +63,7 @@ def size(cell: str, hidden_size: int) -> int:
 
 def run(cell: str, rate: float, seed: int, setting: dict[str, Any]) -> dict[str, Any]:
     """One training; the trial seed is scored on the validation text, the others on the test text."""
-    vocabulary, ids = text(setting["characters"])
+    vocabulary, ids = python_source(setting["characters"])
     m = size(cell, setting["hidden_size"])
     count = parameters(cell, m)
     if abs(count / parameters("lstm", setting["hidden_size"]) - 1) > SPREAD:
@@ -97,37 +87,14 @@ def run(cell: str, rate: float, seed: int, setting: dict[str, Any]) -> dict[str,
     }
 
 
-def chosen(cell: str, runs: list[dict[str, Any]]) -> float:
-    """The learning rate with the fewest bits on the validation text."""
-    trials = [each for each in runs if each["cell"] == cell and each["split"] == "validation"]
-    return min(trials, key=lambda each: each["bits"])["rate"]
+chosen = functools.partial(sweep.chosen, label="cell", score="bits")
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run what is not stored yet; each finished training is stored at once."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--toy", action="store_true", help="a toy size, stored under another name")
-    toy = parser.parse_args(arguments).toy
-    torch.set_num_threads(1)
-    setting, name = (TOY, f"{NAME}_toy") if toy else (FULL, NAME)
-    fresh = {**record.circumstances(COMMAND + " --toy" * toy), "setting": setting, "runs": []}
-    result = record.load(name) or fresh
-    # What another machine or another setting gave is another result, and is begun anew.
-    if any(result.get(key) != fresh[key] for key in ("setting", "processor", "versions")):
-        result = fresh
-    done = {(each["cell"], each["rate"], each["seed"]) for each in result["runs"]}
-    with tqdm(total=len(setting["cells"]) * len(setting["rates"] + setting["seeds"]), unit="training") as bar:
-        for cell in setting["cells"]:
-            trials = [(rate, setting["trial_seed"]) for rate in setting["rates"]]
-            for rate, seed in [*trials, *((None, seed) for seed in setting["seeds"])]:
-                rate = chosen(cell, result["runs"]) if rate is None else rate
-                if (cell, rate, seed) not in done:
-                    result["runs"].append(run(cell, rate, seed, setting))
-                    record.save(name, result)
-                bar.update()
-    record.say(f"stored in {record.FOLDER / f'{name}.json'}")
+    name, result = sweep.begin(__doc__, arguments, COMMAND, NAME, (FULL, TOY))
+    sweep.over_rates(name, result, FULL["cells"], run, label="cell", score="bits")
+    sweep.end(name)
 
 
 if __name__ == "__main__":

@@ -8,14 +8,13 @@ window of at least lag + 1 is the whole sequence, so that the first such window 
 in their initial weights and read the same examples.
 """
 
-import argparse
 from typing import Any
 
 import torch
 from torch import nn
 from tqdm import tqdm
 
-from benchmarks import record
+from benchmarks import record, sweep
 from unrolled.device import stack_seeds
 from unrolled.language import one_hot
 from unrolled.tasks import RECALL_INPUTS, RECALL_SYMBOLS, delayed_recall
@@ -82,19 +81,8 @@ def run(start: str, lag: int, window: int, setting: dict[str, Any]) -> list[floa
 
 def main(arguments: list[str] | None = None) -> None:
     """Run what is not stored yet; each finished training is stored at once."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--toy", action="store_true", help="a toy size, stored under another name")
-    toy = parser.parse_args(arguments).toy
-    torch.set_num_threads(1)
-    setting, name = (TOY, f"{NAME}_toy") if toy else (FULL, NAME)
-    command = COMMAND + (" --toy" if toy else "")
-    fresh = {**record.circumstances(command), "chance": 1 / RECALL_SYMBOLS, "setting": setting, "runs": []}
-    result = record.load(name) or fresh
-    # What another machine or another setting gave is another result, and is begun anew.
-    if any(result.get(key) != fresh[key] for key in ("setting", "processor", "versions")):
-        result = fresh
+    name, result = sweep.begin(__doc__, arguments, COMMAND, NAME, (FULL, TOY), chance=1 / RECALL_SYMBOLS)
+    setting = result["setting"]
     done = {(r["start"], r["lag"], r["window"]) for r in result["runs"]}
     todo = [
         (start, lag, window)
@@ -108,7 +96,7 @@ def main(arguments: list[str] | None = None) -> None:
         accuracy = run(start, lag, window, setting)
         result["runs"].append({"start": start, "lag": lag, "window": window, "accuracy": accuracy})
         record.save(name, result)
-    record.say(f"stored in {record.FOLDER / f'{name}.json'}")
+    sweep.end(name)
 
 
 if __name__ == "__main__":

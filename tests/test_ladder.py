@@ -63,9 +63,9 @@ def test_networks_of_equal_size_are_equal_within_one_per_cent():
 
 
 def test_sizes_are_found_without_touching_the_text():
-    ladder._corpus.cache_clear()
+    ladder.python_source.cache_clear()
     ladder.size("LSTM, 1", ladder.TOY)
-    assert all(ids.device.type == "cpu" for ids in ladder._corpus(ladder.TOY["characters"])[1].values())
+    assert all(ids.device.type == "cpu" for ids in ladder.python_source(ladder.TOY["characters"])[1].values())
 
 
 @pytest.mark.parametrize("entry", ["embedding", "state carried"])
@@ -84,7 +84,7 @@ def test_the_state_is_carried_where_it_says_so(entry, monkeypatch):
     assert states[0] is None and all(
         (state is not None) == (entry == "state carried") for state in states[1:]
     )
-    ids = ladder._corpus(ladder.TOY["characters"])[1]["train"]
+    ids = ladder.python_source(ladder.TOY["characters"])[1]["train"]
     first = ids.unfold(0, 10, 1)
     starts = [int((first == x[0]).all(dim=1).nonzero()[0]) for x, _ in given]
     assert (starts == [0, 10, 20]) == (entry == "state carried")
