@@ -342,6 +342,15 @@ def test_on_a_cpu_it_is_the_training_path_where_it_is_faster(case, monkeypatch):
     assert not any("Addmm" in name for name in names)  # never the loop
 
 
+@pytest.mark.parametrize("autocast", [False, True])
+def test_in_half_precision_torch_runs_the_lstm(autocast, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    x, network = torch.randn(64, 2, 3), _LSTM.network(3, 256)
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        assert network._by_hand_is_faster(x) == (not autocast)
+        assert network(x)[0].dtype == (torch.bfloat16 if autocast else torch.float32)
+
+
 @pytest.mark.parametrize("rows", [1, 3, 7, 100])
 def test_the_length_of_a_stretch_changes_nothing(rows, monkeypatch):
     """The LSTM's stretches are for the processor's cache; one over all times is the plain derivation."""

@@ -71,8 +71,8 @@ class Recurrent(nn.Module):
         backend: `"loop"` is the definition, one Python step a time under autograd; `"hand"` is the hand-derived
             forward and backward pass of `unrolled.bptt` and `unrolled.gated_bptt`; `"torch"` runs the same weights
             through torch's own kernels, cuDNN on a GPU. `"auto"` takes the fastest that can: on a CPU `"hand"` for the
-            RNN, and for the LSTM where batches are large (with `UNROLLED_COMPILE=1` medium ones too), and `"torch"`
-            else; the loop for stacked seeds, which only it knows.
+            RNN, and for the LSTM in single precision where batches are large (with `UNROLLED_COMPILE=1` medium ones
+            too), and `"torch"` else; the loop for stacked seeds, which only it knows.
         options: what the cell takes besides its sizes.
 
     Raises:

@@ -71,8 +71,8 @@ class LSTM(Recurrent):
         return super()._cannot(backend)
 
     def _by_hand_is_faster(self, x: Tensor) -> bool:
-        if not super()._by_hand_is_faster(x):
-            return False
+        if not super()._by_hand_is_faster(x) or torch.is_autocast_enabled("cpu"):
+            return False  # in half precision torch's kernels keep a whole sequence in their own layout
         B, compiled = x.shape[-3], _fused.serves(x)
         gates = 4 * B * self.hidden_size
         # torch's kernels share a step among threads better than its operators.
