@@ -122,6 +122,8 @@ def _listen(process: subprocess.Popen[bytes], result: Run, limits: Limits) -> No
     assert process.stdout and process.stderr
     reader, look, started = Reader(result), 0.0, False
     deadline = time.monotonic() + limits.start
+    for pipe in (process.stdout, process.stderr):
+        os.set_blocking(pipe.fileno(), False)  # inside, it can be read empty between our look and our reading
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         selector.register(process.stderr, selectors.EVENT_READ)
@@ -145,7 +147,10 @@ def _listen(process: subprocess.Popen[bytes], result: Run, limits: Limits) -> No
                     result.state = "files"
                     return
             for key, _ in selector.select(min(POLL, deadline - now)):
-                data = os.read(key.fd, 1 << 18)
+                try:
+                    data = os.read(key.fd, 1 << 18)
+                except BlockingIOError:
+                    continue
                 if key.fileobj is process.stderr:
                     result.told = (result.told + data.decode("utf-8", "replace"))[:2000]
                     if not data:
@@ -165,7 +170,6 @@ def _finish(process: subprocess.Popen[bytes], first: int, result: Run) -> None:
         process.kill()
         said = os.read(first, 4096)
         process.wait()
-        os.set_blocking(process.stderr.fileno(), False)
         with contextlib.suppress(BlockingIOError):
             result.told += os.read(process.stderr.fileno(), 2000).decode("utf-8", "replace")
         if not said:  # it never came to be
