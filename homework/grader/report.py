@@ -138,12 +138,10 @@ def feedback(homework: Homework, row: Row) -> str:
 
 def file_name(name: str) -> str:
     """A submission's name as a file name that no other submission gets."""
-    plain = re.sub(r"[^\w.-]+", "_", name)[:80].lstrip(".") or "submission"
-    return (
-        plain
-        if plain == name
-        else f"{plain}-{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:8]}"
-    )
+    plain = re.sub(r"[^\w.-]+", "_", name).encode()[:80].decode("utf-8", "ignore").lstrip(".") or "submission"
+    if plain == name and not re.search(r"-[0-9a-f]{8}$", name):  # which may be what another's becomes
+        return plain
+    return f"{plain}-{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:8]}"
 
 
 def write_all(out: Path, homework: Homework, rows: Sequence[Row]) -> None:

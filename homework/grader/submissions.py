@@ -1,5 +1,6 @@
 """Find what was handed in: a download of Canvas or Gradescope, a folder for each student, or a plain folder."""
 
+import itertools
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -39,7 +40,7 @@ def collect(folder: Path) -> list[Submission]:
         known = _gradescope(folder / GRADESCOPE)
         found = [replace(one, **known.get(one.name.partition("/")[0], {})) for one in found]
     count = Counter(one.name for one in found)
-    return [_rename(one, folder) if count[one.name] > 1 else one for one in found]
+    return _numbered([_rename(one, folder) if count[one.name] > 1 else one for one in found])
 
 
 def _gradescope(path: Path) -> dict[str, dict[str, str]]:
@@ -72,6 +73,16 @@ def shown(name: str) -> str:
 def _rename(one: Submission, folder: Path) -> Submission:
     """A submission whose name another has too (anna.ipynb beside anna/), under its path."""
     return one if one.path is None else replace(one, name=shown(str(one.path.relative_to(folder))))
+
+
+def _numbered(found: list[Submission]) -> list[Submission]:
+    """Names that are the same even so get a number: two names that a student chose can be shown as one."""
+    taken: dict[str, Submission] = {}
+    for one in found:
+        tries = itertools.chain([one.name], (f"{one.name} ({n})" for n in itertools.count(2)))
+        name = next(name for name in tries if name not in taken)
+        taken[name] = replace(one, name=name)
+    return list(taken.values())
 
 
 def _of_file(path: Path, name: str, note: str = "") -> Submission:

@@ -11,7 +11,7 @@ from homework.grader import Unusable, batch, bwrap, sandbox
 from homework.grader.__main__ import main
 from homework.grader.batch import grade_folder
 from homework.grader.grade import Outcome
-from homework.grader.report import Row, lms, safe
+from homework.grader.report import Row, lms, safe, write_all
 from homework.grader.submissions import collect
 
 needs_sandbox = pytest.mark.usefixtures("works")
@@ -189,6 +189,27 @@ def test_names_are_told_apart(tmp_path):
     (tmp_path / "anna" / "hw01.ipynb").write_text(HONEST)
     (tmp_path / "anna.ipynb").write_text(HONEST)
     assert [one.name for one in collect(tmp_path)] == ["anna/hw01.ipynb", "anna.ipynb"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("a\nb.ipynb", "a\tb.ipynb", "a?b.ipynb (2).ipynb"),
+        ("x/hw01.ipynb", "x.ipynb", "x.ipynb.ipynb"),
+        ("a b.ipynb", "a_b-c8687a08.ipynb"),
+        ("c" * 240 + ".ipynb", "\u4e2d" * 82 + ".ipynb", "\N{MATHEMATICAL BOLD CAPITAL A}" * 62 + ".ipynb"),
+    ],
+    ids=["shown as one", "renamed to another's", "another's feedback", "long"],
+)
+def test_names_that_a_student_chose_take_nobody_s_place(names, tmp_path):
+    """Names that look the same, or are too long for a file of feedback: each has a row and a file of its own."""
+    for name in names:
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).write_text(HONEST)
+    found = collect(tmp_path / "in")
+    assert len({one.name for one in found}) == len(found) == len(names)
+    write_all(tmp_path, NUMPY, [Row(one, Outcome("graded", 1)) for one in found])
+    assert len(list((tmp_path / "feedback").iterdir())) == len(names)
 
 
 EXPORT = """\
