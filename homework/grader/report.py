@@ -44,8 +44,8 @@ def number(points: float | None) -> str:
 
 
 def safe(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in "=+-@\t\r" and text else text
+    """A cell that no spreadsheet takes for a formula, not even one that splits cells at semicolons or trims them."""
+    return re.sub(r"(^|;)(?=\s*[=+@\t\r\uff1d\uff0b\uff0d\uff20-])", r"\1'", text)
 
 
 def _csv(rows: Sequence[Sequence[str]]) -> str:

@@ -247,6 +247,8 @@ def test_any_file_name_can_be_written(tmp_path):
 
 def test_no_cell_is_a_formula():
     """What a spreadsheet would run is quoted; numbers and names are not touched."""
+    hidden = ("a;=cmd", "a; b;+1", " =1", "\uff1d1")  # the first cell ends at a semicolon in much of Europe
+    assert [safe(text) for text in hidden] == ["a;'=cmd", "a; b;'+1", "' =1", "'\uff1d1"]
     assert [safe(text) for text in ("=1+1", "+1", "-1", "@x", "\tx", "8", "ada", "")] == [
         "'=1+1",
         "'+1",
