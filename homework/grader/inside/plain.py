@@ -7,6 +7,7 @@ object of one key, such as {"tuple": [...]}.
 
 import base64
 import json
+import math
 import sys
 from typing import Any, NamedTuple
 
@@ -202,9 +203,9 @@ def _read_array(body: Any) -> np.ndarray:
         raise NotPlain("an array of an impossible shape")
     if not all(type(n) is int and 0 <= n <= MAX_BYTES for n in shape):
         raise NotPlain("an array of an impossible shape")
-    size = np.dtype(dtype).itemsize
-    for n in shape:
-        size *= n
+    if math.prod(n or 1 for n in shape) > MAX_BYTES:  # an empty array's other axes
+        raise NotPlain("an array of an impossible shape")
+    size = np.dtype(dtype).itemsize * math.prod(shape)
     try:
         data = _unb64(raw, validate=True)
     except ValueError:
