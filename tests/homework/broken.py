@@ -61,6 +61,7 @@ BROKEN = [
     Broken("nested too deep", "[" * 200_000, "nested too deep"),
     Broken("no cells", '{"nbformat": 4}', "expected a list of cells"),
     Broken("no code", notebook(), "no code"),
+    Broken("a worksheet without cells", '{"worksheets": [{"cells": 5}]}', "no code"),
     Broken("a thousand cells more", notebook(*["x = 1"] * 1001), "at most 1000 code cells"),
     Broken("unknown kernel", notebook(*SOLUTION, metadata={"kernelspec": {"name": "matlab"}}), total=8),
     Broken("metadata stripped", _stripped(), total=8),
