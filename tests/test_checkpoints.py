@@ -110,6 +110,15 @@ def test_the_newest_are_kept_and_nothing_else(tmp_path):
     assert files == [f"{name}.{suffix}" for name in numbers for suffix in ("json", "safetensors")]
 
 
+def test_files_with_a_name_of_their_own_are_never_deleted(tmp_path):
+    mine = write_pair(tmp_path / "best-of-all", {"n": torch.tensor(1)}, {})
+    write_numbered(tmp_path, "best", 7, {}, {}, keep=1)
+    assert int(read_pair(mine).tensors["n"]) == 1
+    (tmp_path / "best-00000003.safetensors").write_bytes(b"")  # without its description it is nobody's
+    write_numbered(tmp_path, "best", 8, {}, {}, keep=1)
+    assert sorted(file.stem for file in tmp_path.glob("*.safetensors")) == ["best-00000008", "best-of-all"]
+
+
 def test_a_damaged_newest_is_refused_and_the_one_before_it_used(tmp_path):
     for number in (1, 2, 3):
         write_numbered(tmp_path, "checkpoint", number, {"n": torch.tensor(number)}, {}, keep=3)

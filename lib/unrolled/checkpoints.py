@@ -167,7 +167,7 @@ def write_numbered(
         ending(old, ".json").unlink(missing_ok=True)  # first: a pair without its description is none
     whole = {each.name for each in listed(folder, kind)}
     for file in Path(folder).glob(f"{kind}-*.safetensors"):
-        if file.stem not in whole:
+        if re.fullmatch(rf"{kind}-\d+", file.stem) and file.stem not in whole:
             file.unlink(missing_ok=True)
     for file in Path(folder).glob(f".{kind}-*.partial"):  # of a process that was killed while it wrote
         file.unlink(missing_ok=True)
