@@ -131,6 +131,22 @@ def test_a_damaged_newest_is_refused_and_the_one_before_it_used(tmp_path):
     assert read_newest(tmp_path / "nowhere", "checkpoint") == (None, None, [])
 
 
+@pytest.mark.parametrize("gone", ["json", "safetensors"])
+def test_a_pair_that_a_run_replaces_while_it_is_read_is_no_damage(gone, tmp_path, monkeypatch):
+    """The run that writes there deletes the older one: after the list was read, or between its two files."""
+    write_numbered(tmp_path, "best", 1, {"n": torch.tensor(1)}, {}, keep=1)
+    real = Path.read_bytes
+
+    def reading(file):
+        if file.name == f"best-00000001.{gone}":
+            write_numbered(tmp_path, "best", 2, {"n": torch.tensor(2)}, {}, keep=1)
+        return real(file)
+
+    monkeypatch.setattr(Path, "read_bytes", reading)
+    path, found, refused = read_newest(tmp_path, "best")
+    assert path.name == "best-00000002" and int(found.tensors["n"]) == 2 and not refused
+
+
 class _Killed(BaseException):
     pass
 

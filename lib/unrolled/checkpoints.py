@@ -181,7 +181,7 @@ def listed(folder: str | Path, kind: str) -> list[Path]:
 
 
 def read_newest(folder: str | Path, kind: str) -> tuple[Path | None, Pair | None, list[str]]:
-    """The newest whole pair of a kind.
+    """The newest whole pair of a kind, also while a run goes on and replaces them.
 
     Returns:
         Its path and what it holds, both None where there is none; and for each newer one that was refused, why.
@@ -190,7 +190,9 @@ def read_newest(folder: str | Path, kind: str) -> tuple[Path | None, Pair | None
     for path in listed(folder, kind):
         try:
             return path, read_pair(path), refused
-        except DamagedFile as error:
+        except (DamagedFile, FileNotFoundError) as error:
+            if not ending(path, ".json").exists():  # deleted meanwhile, for a newer one
+                return read_newest(folder, kind)
             refused.append(str(error))
     return None, None, refused
 
