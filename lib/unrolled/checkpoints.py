@@ -191,7 +191,7 @@ def read_newest(folder: str | Path, kind: str) -> tuple[Path | None, Pair | None
         try:
             return path, read_pair(path), refused
         except (DamagedFile, FileNotFoundError) as error:
-            if not ending(path, ".json").exists():  # deleted meanwhile, for a newer one
+            if path not in listed(folder, kind):  # deleted meanwhile, for a newer one
                 return read_newest(folder, kind)
             refused.append(str(error))
     return None, None, refused
