@@ -37,7 +37,11 @@ def main(argv: list[str] | None = None) -> int:
             raise BadHomework(f"--seed: expected a whole number of at least 0, got {given.seed}")
         folder = given.submissions.resolve()
         out = (given.out or folder.with_name(f"{folder.name}-graded")).expanduser().resolve()
-        out.mkdir(parents=True, exist_ok=True)
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            (out / "log.txt").touch()
+        except OSError as error:
+            raise BadHomework(f"--out: nothing can be written to {out}: {error.strerror}") from None
         start = time.monotonic()
         with _logging(out, homework.name, folder):
             rows = batch.grade_folder(homework, folder, out, given.seed, given.jobs)

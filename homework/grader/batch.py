@@ -39,7 +39,15 @@ def root_seed(out: Path, seed: int | None) -> int:
     """The seed given, else the one an earlier run kept in `out`, else a fresh one. It is kept."""
     kept = out / "state" / "seed.json"
     if seed is None and kept.is_file():
-        seed = json.loads(kept.read_text())["seed"]
+        try:
+            seed = json.loads(kept.read_text())["seed"]
+        except (ValueError, KeyError, TypeError):
+            seed = -1
+        if type(seed) is not int or not 0 <= seed < 2**127:
+            raise BadHomework(
+                f'{kept}: expected {{"seed": number}}, as a run leaves it. It is damaged: give its number by --seed '
+                "(log.txt tells no more than those of single notebooks), or delete it for fresh inputs"
+            )
     seed = secrets.randbits(48) if seed is None else seed
     report.write(kept, json.dumps({"seed": seed}) + "\n")
     return seed

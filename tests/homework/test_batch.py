@@ -298,6 +298,28 @@ def test_a_wrong_argument_is_named(arguments, says, folder, capsys):
     assert not (folder.parent / "in-graded" / "grades.csv").exists()
 
 
+def test_results_that_cannot_be_written_are_named(folder, capsys):
+    """A class on a disk that is read-only, for one: the message says where results would go and what else to type."""
+    (folder.parent / "in-graded").write_text("a file where the folder should be")
+    assert main([DEMO_FOLDER, str(folder)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("--out: nothing can be written to")
+    assert "in-graded" in said
+
+
+@needs_sandbox
+@pytest.mark.parametrize("damaged", ["", "{", "[]", '{"seed": "7"}', '{"seed": -1}'])
+def test_a_damaged_seed_is_not_replaced(damaged, folder, capsys):
+    """Fresh inputs for half a class would not be fair: it says what is damaged, and nothing is graded or written."""
+    kept = folder.parent / "in-graded" / "state" / "seed.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text(damaged)
+    assert main([DEMO_FOLDER, str(folder)]) == 2
+    assert "seed.json: expected" in capsys.readouterr().err
+    assert kept.read_text() == damaged
+    assert not (folder.parent / "in-graded" / "grades.csv").exists()
+
+
 @pytest.fixture
 def elsewhere(monkeypatch, tmp_path):
     """Pretend: another system, no bubblewrap, or one that says something and fails."""
