@@ -67,8 +67,9 @@ def cells_of(data: bytes) -> list[Cell]:
         raise Unreadable(f"not a notebook, or cut off: {str(error)[:120]}") from None
     found = notebook.get("cells") if isinstance(notebook, dict) else None
     if found is None and isinstance(notebook, dict) and isinstance(notebook.get("worksheets"), list):
+        # version 3 of the format
         sheets = [sheet.get("cells") for sheet in notebook["worksheets"] if isinstance(sheet, dict)]
-        found = [cell for cells in sheets if isinstance(cells, list) for cell in cells]  # version 3 of the format
+        found = [cell for cells in sheets if isinstance(cells, list) for cell in cells]
     if not isinstance(found, list):
         raise Unreadable("not a notebook: expected a list of cells, got none")
     sources = [_source(cell) for cell in found if isinstance(cell, dict) and cell.get("cell_type") == "code"]
