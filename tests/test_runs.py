@@ -111,6 +111,16 @@ def test_the_update_is_the_loop_written_out(shifted, restarts, tmp_path):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
 
 
+def test_characters_are_counted_as_they_are_read_also_where_a_chunk_is_short():
+    """999 targets in 4 rows of 249: six chunks of 40 and one of 9."""
+    going = Run(TOY, open_corpus("hello"), ONE)
+    read = [going.characters]
+    for _ in range(9):
+        going.update()
+        read.append(going.characters)
+    assert read == [0, 160, 320, 480, 640, 800, 960, 996, 1156, 1316]
+
+
 @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
 def test_the_rate_rises_in_a_line_and_falls_to_its_floor(schedule):
     recipe = Recipe(learning_rate=2.0, warmup=4, updates=14, schedule=schedule, floor=0.25)

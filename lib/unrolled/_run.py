@@ -105,6 +105,11 @@ class Run:
         return sum(update > self.best[0] for update, _ in self.evaluations) >= self.recipe.patience
 
     @property
+    def characters(self) -> int:
+        """How many characters were read so far, in all rows; the last chunk of a row may be short."""
+        return self.recipe.batch_size * (self.reading * self.length + min(self.start, self.length))
+
+    @property
     def finished(self) -> bool:
         """Whether no update is left to do."""
         return self.done >= self.recipe.updates or self.stopped_early

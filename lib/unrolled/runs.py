@@ -198,7 +198,7 @@ def _go_on(going: Run, folder: Path, progress: bool) -> None:
 
 def _show(bar: Any, going: Run) -> None:
     rate = bar.format_dict["rate"]  # updates a second, smoothed; the bar adds the time left
-    speed = f", {rate * going.recipe.batch_size * going.recipe.num_steps:,.0f} characters/s" if rate else ""
+    speed = f", {rate * going.characters / going.done:,.0f} characters/s" if rate else ""
     best = f", best {going.best[1]:.3f} on validation text" if going.best else ""
     bar.set_postfix_str(f"loss {going.loss[-1]:.3f} nats{best}{speed}", refresh=False)
     bar.update()
@@ -224,7 +224,6 @@ def _finish(going: Run, folder: Path) -> dict[str, Any]:
         raise DamagedFile("; ".join(refused) or f"{folder}: expected the best model of this run, found none")
     going.average.load_state_dict(pair.tensors)
     found = scores(going.average, going.corpus.validation)
-    characters = going.done * going.recipe.batch_size * going.recipe.num_steps
     result = {
         "recipe": going.recipe.to_dict(),
         "corpus": pair.about["corpus"],
@@ -236,7 +235,7 @@ def _finish(going: Run, folder: Path) -> dict[str, Any]:
         "evaluations": [list(each) for each in going.evaluations],
         "last_training_nats": sum(going.loss[-100:]) / len(going.loss[-100:]),
         "seconds": round(going.seconds, 3),
-        "characters_per_second": round(characters / going.seconds, 1) if going.seconds else None,
+        "characters_per_second": round(going.characters / going.seconds, 1) if going.seconds else None,
         "device": str(going.ranks.device),
         "bfloat16": going.bfloat16,
         "processes": going.ranks.size,
