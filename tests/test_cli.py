@@ -231,6 +231,15 @@ def test_a_failed_run_leaves_with_1_and_json_says_so(tmp_path, capsys):
     assert json.loads(out) == {"error": err.strip().removeprefix("unrolled: ")}
 
 
+def test_a_perplexity_that_no_number_can_hold_is_told_in_words_and_in_json(tmp_path, capsys):
+    options = (*TOY, "--learning-rate", 1e4, "--clip-norm", 0, "--warmup", 0, "--updates", 1)
+    assert "perplexity too large" in call("train", tmp_path / "a", *options, capsys=capsys)[0]
+    for command in ("info", "evaluate"):
+        assert "perplexity too large" in call(command, tmp_path / "a", capsys=capsys)[0]
+        out, _ = call(command, tmp_path / "a", "--json", capsys=capsys)
+        assert "Infinity" not in out and '"perplexity": null' in out
+
+
 def test_a_damaged_model_leaves_with_1_and_is_named(trained, tmp_path, capsys):
     path = save(load(trained), tmp_path / "a")
     file = tmp_path / "a.safetensors"

@@ -151,6 +151,27 @@ def test_a_loss_that_is_not_a_number_stops_with_the_step_the_norm_and_advice(tmp
     assert not (tmp_path / "result.json").exists()
 
 
+def test_a_validation_loss_that_is_not_a_number_stops_the_run_too(tmp_path):
+    """The last update, or one that is evaluated at once, has no next one to find out."""
+    recipe = dataclasses.replace(
+        TOY, cell="rnn", learning_rate=3e38, clip_norm=None, warmup=0, evaluate_every=1
+    )
+    with pytest.raises(
+        FloatingPointError, match=r"update 1: the validation loss is (nan|inf); try a smaller learning_rate"
+    ):
+        run(recipe, tmp_path, progress=False)
+    assert not listed(tmp_path, "best") and not (tmp_path / "result.json").exists()
+
+
+def test_a_perplexity_that_no_number_can_hold_is_none_and_the_run_ends(tmp_path):
+    assert in_units(800.0)["perplexity"] is None and in_units(699.0)["perplexity"] == math.exp(699)
+    recipe = dataclasses.replace(TOY, learning_rate=1e4, clip_norm=None, warmup=0, updates=1)
+    result = run(recipe, tmp_path, progress=False)
+    carried = result["validation"]["carried"]
+    assert carried["nats"] > 700 and carried["perplexity"] is None
+    assert json.loads((tmp_path / "result.json").read_text()) == result
+
+
 def test_training_learns_and_tells_its_scores(tmp_path):
     recipe = dataclasses.replace(TOY, hidden_size=16, updates=150, learning_rate=0.02, evaluate_every=50)
     result = run(recipe, tmp_path, progress=False)

@@ -60,7 +60,8 @@ def tell(told: dict[str, Any], as_json: bool, text: str) -> None:
 
 def units(score: dict[str, Any]) -> str:
     """A score in a line."""
-    return f"{score['nats']:.4f} nats, {score['bits']:.4f} bits, perplexity {score['perplexity']:.3f}"
+    perplexity = "too large" if score["perplexity"] is None else f"{score['perplexity']:.3f}"
+    return f"{score['nats']:.4f} nats, {score['bits']:.4f} bits, perplexity {perplexity}"
 
 
 def short(value: Any) -> str:

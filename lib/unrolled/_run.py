@@ -139,9 +139,7 @@ class Run:
         loss_, norm_ = torch.stack([self.ranks.mean(loss.detach()), norm.to(loss.dtype)]).tolist()
         if not (math.isfinite(loss_) and math.isfinite(norm_)):
             raise FloatingPointError(
-                f"update {self.done + 1}: the loss is {loss_} and the gradient's norm {norm_}; try a smaller "
-                f"learning_rate than {recipe.learning_rate}, a longer warmup than {recipe.warmup}, or clip_norm=1.0 "
-                f"(it is {recipe.clip_norm})"
+                f"update {self.done + 1}: the loss is {loss_} and the gradient's norm {norm_}; {self._advice()}"
             )
         for group in self.optimizer.param_groups:
             group["lr"] = recipe.rate(self.done + 1)
@@ -152,6 +150,13 @@ class Run:
         self.loss.append(loss_)
         self.gradient_norm.append(norm_)
 
+    def _advice(self) -> str:
+        recipe = self.recipe
+        return (
+            f"try a smaller learning_rate than {recipe.learning_rate}, a longer warmup than {recipe.warmup}, "
+            f"or clip_norm=1.0 (it is {recipe.clip_norm})"
+        )
+
     @torch.no_grad()
     def _take_average(self) -> None:
         if self.average is not self.model:
@@ -161,7 +166,13 @@ class Run:
                 mean.lerp_(weight, 1 - memory)
 
     def evaluated(self, nats: float) -> bool:
-        """Write an evaluation down; whether it is the best so far."""
+        """Write an evaluation down; whether it is the best so far.
+
+        Raises:
+            FloatingPointError: it is not a number.
+        """
+        if not math.isfinite(nats):
+            raise FloatingPointError(f"update {self.done}: the validation loss is {nats}; {self._advice()}")
         self.evaluations.append((self.done, nats))
         if self.best is not None and not nats < self.best[1]:
             return False

@@ -33,15 +33,17 @@ __all__ = ["WINDOW", "Run", "in_units", "run", "scores", "stored_recipe", "train
 WINDOW = 256  # characters that a score in fresh windows may look back on
 
 
-def in_units(nats: float) -> dict[str, float]:
+def in_units(nats: float) -> dict[str, float | None]:
     r"""A mean loss in nats a character, the same in bits, and the perplexity $e^{\text{mean}}$.
+
+    From 700 nats on, where a model has diverged, the perplexity is None: floats end there, and JSON has no infinity.
 
     Taught in chapter 07.
     """
     return {
         "nats": nats,
         "bits": nats / math.log(2),
-        "perplexity": math.exp(nats) if nats < 700 else math.inf,
+        "perplexity": math.exp(nats) if nats < 700 else None,
     }
 
 
@@ -130,7 +132,7 @@ def run(
         FileExistsError: the folder holds a run, and `resume` is False.
         ValueError: the run in the folder began with another recipe or text.
         DamagedFile: every checkpoint is damaged; one that is whole is used in place of newer ones, with a warning.
-        FloatingPointError: the loss or the gradient is not a number; the message says what to try.
+        FloatingPointError: a loss or the gradient is not a number; the message says what to try.
 
     Source: Williams and Peng (1990), Zaremba et al. (2014). Used in chapter 07; tested by killing it.
     """
