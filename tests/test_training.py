@@ -122,6 +122,16 @@ def test_fresh_windows_begin_from_zeros_and_score_every_character_but_the_first(
         assert found == pytest.approx(evaluate(model, ids), rel=1e-12)
 
 
+@pytest.mark.parametrize("window", [None, 3])
+def test_too_short_a_text_is_named_and_leaves_the_model_training(window):
+    model = CharacterModel(Vocabulary(TEXT), 6, dropout=0.5)
+    with pytest.raises(ValueError, match="ids: expected at least .* characters, got 1"):
+        evaluate(model, torch.tensor([0]), window=window)
+    assert model.training
+    with pytest.raises(ValueError, match="batch_size: expected a whole number of at least 1, got 0"):
+        evaluate(model, torch.tensor([0, 1, 2]), window=window, batch_size=0)
+
+
 def test_fit_learns_and_writes_down_every_update():
     model = ManyToOne(8, 12, 2)
     generator = torch.Generator().manual_seed(0)

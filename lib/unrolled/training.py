@@ -235,26 +235,34 @@ def evaluate(
 
     Returns:
         One number, or a list of S with stacked seeds.
+
+    Raises:
+        ValueError: fewer than batch_size + 1 characters, or in windows fewer than 2.
     """
     was_training = model.training
-    model.eval()
     total: Any = 0.0
     count, state = 0, None
     carried = window is None
     chunks = (
         stream_chunks(ids, batch_size, num_steps) if window is None else _windows(ids, window, batch_size)
     )
-    for x, y in chunks:
-        logits, state = model(x, state if carried else None)
-        total = total + cross_entropy(logits, y).double() * y.numel()
-        count += y.numel()
-    model.train(was_training)
+    model.eval()
+    try:
+        for x, y in chunks:
+            logits, state = model(x, state if carried else None)
+            total = total + cross_entropy(logits, y).double() * y.numel()
+            count += y.numel()
+    finally:
+        model.train(was_training)
     return _numbers(total / count)
 
 
 def _windows(ids: Tensor, window: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Inputs and targets of windows that do not overlap, B at a time; the last window may be shorter."""
+    check_count("batch_size", batch_size)
     whole = (ids.shape[0] - 1) // check_count("window", window) * window
+    if ids.shape[0] < 2:
+        raise ValueError(f"ids: expected at least 2 characters, got {ids.shape[0]}")
     if whole:
         x, y = ids[:whole].view(-1, window), ids[1 : whole + 1].view(-1, window)
         yield from zip(x.split(batch_size), y.split(batch_size), strict=True)
