@@ -21,7 +21,7 @@ from unrolled import corpora, runs
 from unrolled._ranks import Ranks
 from unrolled.checkpoints import DamagedFile, listed, read_newest, read_pair
 from unrolled.corpora import stream_chunks
-from unrolled.language import Vocabulary, load, read_model
+from unrolled.language import CharacterModel, Vocabulary, load, read_model, save
 from unrolled.recipes import Recipe, fingerprint, open_corpus, parameter_groups, read_recipe
 from unrolled.runs import Run, in_units, run, scores, stored_recipe, training_device
 from unrolled.training import evaluate
@@ -429,6 +429,37 @@ def test_recipes_are_read_from_json_and_from_results(tmp_path):
     assert (
         Recipe.from_dict(read_recipe(tmp_path / "run" / "result.json")) == TOY == Recipe(**result["recipe"])
     )
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"shifted": "no"}, "shifted: expected True or False, got 'no'"),
+        ({"tied": 1}, "tied: expected True or False, got 1"),
+        ({"seed": 2**64}, r"seed: expected a whole number below 2\*\*63, got 18446744073709551616"),
+    ],
+)
+def test_a_field_of_the_wrong_kind_or_size_is_named(values, message, plain_errors):
+    with pytest.raises(ValueError, match=message):
+        Recipe.from_dict(values)
+
+
+def test_numpys_whole_numbers_are_numbers_in_a_recipe_and_in_a_model(tmp_path, plain_errors):
+    recipe = dataclasses.replace(TOY, hidden_size=np.int64(8), updates=np.int32(2), patience=np.int64(3))
+    assert Recipe(**run(recipe, tmp_path / "run", progress=False)["recipe"]) == recipe
+    model = CharacterModel(Vocabulary("abc"), np.int64(4), embedding_size=np.int64(2), num_layers=np.int64(1))
+    assert load(save(model, tmp_path / "model")).rnn.hidden_size == 4
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[]", '{"recipe": 3}', "a folder"])
+def test_a_recipe_that_can_not_be_read_is_named(content, tmp_path):
+    file = tmp_path / "recipe.json"
+    if content == "a folder":
+        file.mkdir()
+    elif content is not None:
+        file.write_text(content)
+    with pytest.raises(ValueError, match=r"recipe: expected a JSON (file|object), got .*recipe\.json"):
+        read_recipe(file)
 
 
 def test_a_checksum_tells_texts_apart():

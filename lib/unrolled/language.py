@@ -100,7 +100,7 @@ class CharacterModel(nn.Module):
         self.tied, self.dropout = tied, float(dropout)
         self.E: nn.Parameter | None = None
         if embedding_size is not None:
-            check_count("embedding_size", embedding_size)
+            embedding_size = check_count("embedding_size", embedding_size)
             if not tied:
                 self.E = nn.Parameter(torch.randn(embedding_size, V))  # (E, V)
         network = CELLS[check_choice("cell", cell, CELLS)]
@@ -108,7 +108,8 @@ class CharacterModel(nn.Module):
         self.readout = Readout(hidden_size, V)
         self.about: dict[str, Any] = {}  # what `load` read beside the weights
         self._sizes = {
-            "hidden_size": hidden_size, "embedding_size": embedding_size, "num_layers": num_layers, "cell": cell,
+            "hidden_size": self.rnn.hidden_size, "embedding_size": embedding_size,
+            "num_layers": self.rnn.num_layers, "cell": cell,
             "dropout": float(dropout), "tied": tied,
         }  # fmt: skip
 

@@ -119,12 +119,17 @@ class Recipe:
             "hidden_size", "num_layers", "updates", "batch_size", "num_steps", "evaluate_every", "checkpoint_every",
             "keep",
         ):  # fmt: skip
-            check_count(name, getattr(self, name))
+            self._count(name)
         for name in ("embedding_size", "patience"):
             if getattr(self, name) is not None:
-                check_count(name, getattr(self, name))
+                self._count(name)
         for name in ("warmup", "seed"):
-            check_count(name, getattr(self, name), least=0)
+            self._count(name, least=0)
+        if self.seed >= 2**63:  # with what each process adds to it, torch takes no more
+            raise ValueError(f"seed: expected a whole number below 2**63, got {self.seed}")
+        for name in ("tied", "shifted"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name}: expected True or False, got {getattr(self, name)!r}")
         _in_range(self, "a number above 0", lambda value: 0 < value < math.inf, "learning_rate")
         if self.clip_norm is not None:
             _in_range(self, "a number above 0", lambda value: 0 < value < math.inf, "clip_norm")
@@ -144,6 +149,10 @@ class Recipe:
                 f"tied: expected embedding_size = hidden_size, for one matrix to serve as both; "
                 f"got {self.embedding_size} and {self.hidden_size}"
             )
+
+    def _count(self, name: str, least: int = 1) -> None:
+        """Check a whole number; numpy's become Python's, which JSON can hold."""
+        object.__setattr__(self, name, check_count(name, getattr(self, name), least))
 
     def rate(self, update: int) -> float:
         r"""The step size of an update, the first being 1: a straight line up, then down to the floor.
@@ -195,15 +204,17 @@ def read_recipe(path: str | Path) -> dict[str, Any]:
     """The fields that a JSON file names, for `Recipe.from_dict`; of a run's `result.json`, those of its recipe.
 
     Raises:
-        ValueError: not a JSON object.
+        ValueError: no such file, or not a JSON object.
     """
     try:
         found = json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise ValueError(f"recipe: expected a JSON file, got {path}: {error}") from error
+    if isinstance(found, dict):
+        found = found.get("recipe", found)
     if not isinstance(found, dict):
         raise ValueError(f"recipe: expected a JSON object, got {type(found).__name__} in {path}")
-    return found.get("recipe", found)
+    return found
 
 
 def open_corpus(name: str) -> Corpus:
