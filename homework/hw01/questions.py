@@ -61,7 +61,10 @@ def ask_step(rng):
 
 
 def ask_sequence(rng):
-    """All the states; a sequence that is right for the student's own step counts as right."""
+    """All the states; a sequence that is right for the student's own step counts as right.
+
+    But not where that step forgets h, save by the known mistake: there no mistake of this question would show.
+    """
     x, h_0, w = rng.normal(size=(2, 3, 3)), rng.normal(size=(2, 4)), draw_weights(rng)
     right = sequence(x, h_0, *w)
     wrong = {
@@ -75,13 +78,19 @@ def ask_sequence(rng):
         "the last state alone; expected all T of them": right[:, -1],
     }
 
+    forgets = step(x[:, 0], h_0, *w, "no h")
+
     def judge(got):
-        said, *steps = got
+        said, *steps, alone = got
         difference = compare(right, said, TOL)
         own = as_array(steps)  # what the student's own step gives, step by step
         if difference is None or (
             own is not None
             and own.ndim > 1
+            and (
+                compare(own[1], alone, TOL) is not None
+                or compare(forgets, own[0], TOL) is None
+            )
             and compare(own.swapaxes(0, 1), said, TOL) is None
         ):
             return None
@@ -96,6 +105,7 @@ def ask_sequence(rng):
     for t in range(3):
         asked[f"h_{t + 1}"] = Call("rnn_step", x[:, t], h, *w)
         h = Name(f"h_{t + 1}")
+    asked["alone"] = Call("rnn_step", x[:, 1], h_0, *w)
     yield Check(
         "states",
         Let(asked, [Call("rnn_sequence", x, h_0, *w), *map(Name, asked)]),

@@ -49,6 +49,16 @@ def test_the_blank_copy_earns_nothing():
     assert set(graded.points.values()) == {0}
 
 
+@pytest.mark.parametrize("gives", ["x", "h", "np.zeros_like(h)"])
+def test_a_step_that_is_none_does_not_earn_the_sequence(gives):
+    """What carries nothing leaves no mistake of a sequence to show: the same from both functions is no answer."""
+    nothing = f"""
+def rnn_step(x, h, *w): return {gives}
+def rnn_sequence(x, h_0, *w): return np.stack([rnn_step(x_t, h_0) for x_t in x.swapaxes(0, 1)], 1)
+"""
+    assert grade(HW, [*SOLUTION, nothing]).points["q2"] == 0
+
+
 def test_in_the_sandbox_too(works):
     full, none = (grade_cells(HW, cells, seed=1) for cells in (SOLUTION, student("hw01")))
     assert (full.status, full.total, full.cells) == ("graded", 30, []), full.messages
