@@ -261,9 +261,11 @@ def ask_slope(rng):
     }
     call = Call("slope_along", Name("sum_of_cubes"), Name("params"), v, eps)
     yield Check("slope", Let({"params": params}, call), right, TOL, wrong)
+    back = {name: -2 * value for name, value in v.items()}
+    other = Call("slope_along", Name("sum_of_cubes"), Name("params"), back, eps)
     yield Check(
         "leaves params alone",
-        Let({"params": params, "_": call}, [Name("_"), Name("params")]),
+        Let({"params": params, "_": call}, [Name("_"), Name("params"), other]),
         judge=_unchanged(params),
     )
 
@@ -272,6 +274,8 @@ def _unchanged(params):
     def judge(got):
         if as_array(got[0]) is None:
             return "no slope comes back"
+        if compare(as_array(got[0]), got[2], 0.0) is None:
+            return "the same comes back along two directions: no slope"
         return (
             "your function changes params: work on copies"
             if compare(params, got[1], 0.0)

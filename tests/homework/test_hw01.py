@@ -59,6 +59,12 @@ def rnn_sequence(x, h_0, *w): return np.stack([rnn_step(x_t, h_0) for x_t in x.s
     assert grade(HW, [*SOLUTION, nothing]).points["q2"] == 0
 
 
+def test_a_constant_leaves_nothing_alone():
+    """A function that moves nothing has not shown that it puts anything back."""
+    graded = grade(HW, [*SOLUTION, "def slope_along(loss, params, v, eps): return 1.0"])
+    assert graded.points["q7"] == 0
+
+
 def test_in_the_sandbox_too(works):
     full, none = (grade_cells(HW, cells, seed=1) for cells in (SOLUTION, student("hw01")))
     assert (full.status, full.total, full.cells) == ("graded", 30, []), full.messages
