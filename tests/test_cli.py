@@ -208,6 +208,18 @@ USAGE = {
     ),
     "top-p": (["sample", "MODEL", "--top-p", "0"], "top_p: expected a share above 0 and at most 1, got 0.0"),
     "a prompt": (["sample", "MODEL", "--prompt", "hex"], "got 'x' at position 2"),
+    "a folder that is a file": (
+        ["train", "MODEL/result.json", "--corpus", "hello"],
+        "folder: expected a folder, got MODEL/result.json, where MODEL/result.json is a file",
+    ),
+    "a folder under a file": (
+        ["train", "MODEL/result.json/x", "--corpus", "hello"],
+        "folder: expected a folder, got MODEL/result.json/x, where MODEL/result.json is a file",
+    ),
+    "a seed": (
+        ["sample", "MODEL", "--seed", str(2**64)],
+        "seed: expected a whole number from -2**63 to 2**64 - 1, got 18446744073709551616",
+    ),
     "a used folder": (
         ["train", "MODEL", "--corpus", "hello"],
         "folder: expected one without a run, or resume",
@@ -219,7 +231,9 @@ USAGE = {
 def test_bad_usage_leaves_with_2_and_says_what_was_expected(case, trained, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     arguments, message = USAGE[case]
-    out, err = call(*(trained if each == "MODEL" else each for each in arguments), capsys=capsys, code=2)
+    given = [each.replace("MODEL", str(trained)) for each in arguments]
+    message = message.replace("MODEL", str(trained))
+    out, err = call(*given, capsys=capsys, code=2)
     assert message in " ".join(err.split()) and "Traceback" not in err and out == ""
     assert os.listdir(tmp_path) == []
 

@@ -364,6 +364,10 @@ def test_the_device_is_chosen_or_refused_by_name(monkeypatch):
     for name in ("teapot", "cuda", "meta"):
         with pytest.raises(ValueError, match=f"device: expected .*, got '{name}'"):
             training_device(name)
+    for name in ("cuda", "meta"):
+        monkeypatch.setenv("UNROLLED_DEVICE", name)
+        with pytest.raises(ValueError, match=f"UNROLLED_DEVICE: expected a device of this .*, got '{name}'"):
+            training_device()
 
 
 def test_precision_is_where_it_pays_or_as_asked():

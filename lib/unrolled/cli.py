@@ -182,6 +182,8 @@ def sample(
     as_json: JsonOption = False,
 ) -> None:
     """Let a model write on from a prompt, one character after another."""
+    if not -(2**63) <= seed < 2**64:  # what torch takes
+        raise ValueError(f"seed: expected a whole number from -2**63 to 2**64 - 1, got {seed}")
     loaded = load(model, device=training_device(device))
     if prompt is None:
         characters = loaded.vocabulary.characters
@@ -265,7 +267,7 @@ def main(arguments: list[str] | None = None) -> None:
             warnings.showwarning = warn
             warnings.simplefilter("always", UserWarning)
             app(arguments, prog_name="unrolled")
-    except (FileNotFoundError, FileExistsError) as error:
+    except (FileNotFoundError, FileExistsError, NotADirectoryError) as error:
         leave(str(error), 2, arguments)
     except (ValueError, TypeError) as error:
         if not re.match(r"[\w.]+: ", str(error)):  # a mistake of ours, not of the reader's

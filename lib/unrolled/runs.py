@@ -82,19 +82,22 @@ def training_device(name: str = "auto") -> torch.device:
     """
     if name == "auto":
         device = default_device()
-        asked = bool(os.environ.get("UNROLLED_DEVICE"))
+        asked = os.environ.get("UNROLLED_DEVICE")
+        if asked and not _has(device.type):
+            raise ValueError(f"UNROLLED_DEVICE: expected a device of this machine, got {asked!r}")
         return torch.device("mps") if not asked and device.type == "cpu" and _has("mps") else device
     try:
         device = torch.device(name)
     except RuntimeError as error:
         raise ValueError(f"device: expected auto, cpu, cuda or mps, got {name!r}") from error
-    if device.type not in ("cpu", "cuda", "mps") or not _has(device.type):
+    if not _has(device.type):
         raise ValueError(f"device: expected a device of this machine, got {name!r}")
     return device
 
 
 def _has(kind: str) -> bool:
-    return {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}[kind]
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    return there.get(kind, False)
 
 
 def stored_recipe(folder: str | Path) -> Recipe | None:
@@ -130,6 +133,7 @@ def run(
 
     Raises:
         FileExistsError: the folder holds a run, and `resume` is False.
+        NotADirectoryError: the folder, or one it would stand in, is a file.
         ValueError: the run in the folder began with another recipe or text.
         DamagedFile: every checkpoint is damaged; one that is whole is used in place of newer ones, with a warning.
         FloatingPointError: a loss or the gradient is not a number; the message says what to try.
@@ -138,6 +142,9 @@ def run(
     """
     keep_freed_memory()
     folder = Path(folder)
+    for place in (folder, *folder.parents):
+        if place.is_file():
+            raise NotADirectoryError(f"folder: expected a folder, got {folder}, where {place} is a file")
     if isinstance(device, str):
         device = training_device(device)
     corpus = open_corpus(recipe.corpus)
