@@ -82,8 +82,9 @@ def grades(homework: Homework, rows: Sequence[Row]) -> str:
 
 
 def lms(homework: Homework, rows: Sequence[Row]) -> str:
-    """Canvas' gradebook format. A student whose row needs a look, or who has two, stays empty."""
+    """Canvas' gradebook format. A student whose row needs a look, or who has two, or another's number, stays empty."""
     count = Counter(row.submission.student for row in rows)
+    owners = Counter(user for _, user in {(row.submission.student, row.submission.user) for row in rows})
     possible = number(sum(question.points for question in homework.asked))
     table = [
         ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", homework.name],
@@ -91,8 +92,8 @@ def lms(homework: Homework, rows: Sequence[Row]) -> str:
     ]
     for student in sorted(count):
         row = next(row for row in rows if row.submission.student == student)
-        sure = count[student] == 1 and not row.needs_a_look
         file = row.submission
+        sure = count[student] == 1 and not row.needs_a_look and not (file.user and owners[file.user] > 1)
         table.append([student, file.user, file.sid, "", "", number(row.outcome.total) if sure else ""])
     return _csv(table)
 

@@ -57,9 +57,13 @@ def _gradescope(path: Path) -> dict[str, dict[str, str]]:
     def of(entry: Any, key: str) -> str:
         people = entry.get(":submitters") if isinstance(entry, dict) else None
         people = [one for one in people if isinstance(one, dict)] if isinstance(people, list) else []
-        return " and ".join(shown(str(one[key])) for one in people if one.get(key))
+        told = [one[key] for one in people if one.get(key) and isinstance(one.get(key), (str, int))]
+        return " and ".join(shown(str(one)) for one in told)
 
     found = told.items() if isinstance(told, dict) else ()
+    found = [
+        pair for pair in found if re.fullmatch(r"submission_\d+", str(pair[0]))
+    ]  # no other folder is an export's
     known = {str(name): {"student": of(entry, ":name"), "sid": of(entry, ":sid")} for name, entry in found}
     return {name: who for name, who in known.items() if who["student"]}
 

@@ -239,6 +239,23 @@ def test_gradescope_tells_who_it_was(text, tmp_path):
     assert f"{first[0]},,{first[1]},,,8" in lms(NUMPY, rows).splitlines()
 
 
+def test_nobody_names_another_s_row(tmp_path):
+    """Where students choose whole names: a list like Gradescope's, and Canvas' number of somebody else."""
+    bomb = "x: &a [y, y]\n" + "submission_17: {':submitters': [{':name': *a}]}\n"
+    told = f"{bomb}bob: {{':submitters': [{{':name': Mallory}}]}}\n"
+    (tmp_path / "submission_metadata.yml").write_text(told)
+    (tmp_path / "submission_17").mkdir()
+    for name in ("bob", "ada_4711_99_hw01", "mallory_4711_98_hw01"):
+        (tmp_path / f"{name}.ipynb").write_text(HONEST)
+    rows = [Row(one, Outcome("graded", 1, total=8.0)) for one in collect(tmp_path)]
+    assert lms(NUMPY, rows).splitlines()[2:] == [
+        "ada,4711,,,,",
+        "bob,,,,,8",
+        "mallory,4711,,,,",
+        "submission_17,,,,,8",
+    ]
+
+
 def test_any_file_name_can_be_written(tmp_path):
     """Bytes that are no UTF-8, and control characters, in a name that a student chose."""
     (tmp_path / "a\nb\udcff.ipynb").write_text(HONEST)
