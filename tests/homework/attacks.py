@@ -273,6 +273,31 @@ HOSTILE_ERROR = """
 class Error(Exception):
     def __str__(self): os._exit(0)
 """
+NAMED = """
+class Point(tuple):
+    _fields = ("a",) * 8
+    __iter__ = __len__ = lambda *a: os._exit(0)
+"""
+OWN_NUMBER = """
+class Number(np.float64):
+    tobytes = lambda *a: b"x" * 10**8
+    dtype = shape = property(lambda self: os._exit(0))
+"""
+LATE_ANSWER = """
+import plain
+if not os.fork():
+    time.sleep(0.3)
+    said = plain.dump({"value": True})
+    os.write(3, plain.dump({"question": 2, "check": 0, "bytes": len(said)}) + said)
+"""
+OWN_LIMITS = """
+frame = sys._getframe()
+while frame:
+    limits = frame.f_locals.get("limits")
+    if type(limits) is dict: limits.update(cell=1e9, cells=1e9, question=1e9)
+    frame = frame.f_back
+while True: pass
+"""
 DAEMON = """
 if not os.fork():
     os.setsid()
@@ -372,6 +397,15 @@ ATTACKS = [
     Attack("a text for numbers", layer("return 'True' * 9"), "got a text"),
     Attack("NaN for numbers", layer("return np.full((4, 2), np.nan)"), "got nan"),
     Attack("leaves a daemon", first(DAEMON)),
+    Attack("a NamedTuple of its own", layer("return Point(range(8))", NAMED), "got a NamedTuple"),
+    Attack("a number of its own", layer("return Number(3)", OWN_NUMBER), "expected shape (4, 2), got ()"),
+    Attack("raises its own limits", first(OWN_LIMITS), "did not end in time"),
+    Attack("answers after its question has ended", layer(LATE_ANSWER), "None (nothing is returned)"),
+    Attack(
+        "an error of escapes and tags",
+        layer("raise ValueError('\\ud800\\0\\x1b[2J\\u202e<script>](x)')"),
+        "raised ValueError: [2J <script>](x)",
+    ),
     Attack(
         "leaves a program running", layer("import subprocess\nsubprocess.Popen(['/usr/bin/sleep', '999'])")
     ),
