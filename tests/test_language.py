@@ -281,6 +281,19 @@ def test_probabilities_keep_what_they_are_told_to():
         torch.testing.assert_close(row, probabilities(alone, top_p=0.7))
 
 
+@pytest.mark.parametrize("temperature", [1e-30, 1e-39, 1e-46, 1e-320])
+def test_a_temperature_too_small_to_divide_by_is_zero(temperature):
+    assert probabilities(LOGITS[:3], temperature=temperature).tolist() == [0, 1, 0]
+    assert generate(_fixed_model([1.0, 3.0, -2.0]), "a", 3, temperature=temperature) == "bbb"
+
+
+@pytest.mark.parametrize("options", [{"temperature": "1"}, {"temperature": None}, {"top_p": "0.5"}])
+def test_an_option_that_is_no_number_is_named(options, plain_errors):
+    ((name, value),) = options.items()
+    with pytest.raises(ValueError, match=f"{name}: expected a .*, got {value!r}"):
+        generate(_fixed_model([1.0, 3.0, -2.0]), "a", 3, **options)
+
+
 def test_generation_draws_only_from_what_is_kept():
     model = _fixed_model([2.0, 1.0, 0.0])
     generator = torch.Generator().manual_seed(0)

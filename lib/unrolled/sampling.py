@@ -1,5 +1,6 @@
 """From logits to a choice: temperature, top-k, top-p, and the loop that feeds each choice back in."""
 
+from numbers import Real
 from typing import Any
 
 import torch
@@ -24,7 +25,8 @@ def probabilities(
 
     Args:
         logits: (…, V).
-        temperature: tau; 1 is what the model says. Towards 0 the likeliest character takes all, and at 0 it has.
+        temperature: tau; 1 is what the model says. Towards 0 the likeliest character takes all, and below
+            1e-30 it has, as at 0.
         top_k: keep the k likeliest characters; None keeps all. Of equals at the edge, all stay.
         top_p: keep the likeliest characters until together they have at least this share of what `temperature` and
             `top_k` left; the one that passes it stays, so that one always does. None keeps all.
@@ -39,7 +41,7 @@ def probabilities(
     """
     check_tensor("logits", logits, "... V")
     _check_options(temperature, top_k, top_p)
-    if temperature == 0:
+    if temperature < 1e-30:  # divided by less, logits would leave single precision
         return torch.zeros_like(logits).scatter_(-1, logits.argmax(dim=-1, keepdim=True), 1.0)
     scaled = logits / temperature
     if top_k is not None and top_k < logits.shape[-1]:
@@ -55,11 +57,11 @@ def probabilities(
 
 
 def _check_options(temperature: float, top_k: int | None, top_p: float | None) -> None:
-    if not temperature >= 0:
+    if not isinstance(temperature, Real | Tensor) or not temperature >= 0:
         raise ValueError(f"temperature: expected a number of at least 0, got {temperature!r}")
     if top_k is not None:
         check_count("top_k", top_k)
-    if top_p is not None and not 0 < top_p <= 1:
+    if top_p is not None and not (isinstance(top_p, Real | Tensor) and 0 < top_p <= 1):
         raise ValueError(f"top_p: expected a share above 0 and at most 1, got {top_p!r}")
 
 
