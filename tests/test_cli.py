@@ -254,6 +254,27 @@ def test_a_perplexity_that_no_number_can_hold_is_told_in_words_and_in_json(tmp_p
         assert "Infinity" not in out and '"perplexity": null' in out
 
 
+@pytest.mark.parametrize(
+    "arguments", [["train", "x", "--updates", "many"], ["info", "--hiden"], ["evaluate", "x", "--rows", "0"]]
+)
+def test_bad_usage_is_told_in_json_too(arguments, capsys):
+    out, err = call(*arguments, "--json", capsys=capsys, code=2)
+    assert json.loads(out) == {"error": err.strip().removeprefix("unrolled: ")}
+    assert any(word in out for word in ("--updates", "--hiden", "--rows"))
+
+
+def test_json_help_and_interruption_leave_as_without_it(tmp_path, capsys, monkeypatch):
+    assert "Usage" in call("info", "--json", "--help", capsys=capsys)[0]
+
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    for name in ("run", "read_model"):
+        monkeypatch.setattr(cli, name, stopped)
+    call("train", tmp_path / "a", *TOY, "--json", capsys=capsys, code=130)
+    call("info", "x", "--json", capsys=capsys, code=130)
+
+
 def test_a_damaged_model_leaves_with_1_and_is_named(trained, tmp_path, capsys):
     path = save(load(trained), tmp_path / "a")
     file = tmp_path / "a.safetensors"

@@ -1,7 +1,8 @@
 """The command line: `unrolled train`, `sample`, `evaluate` and `info`.
 
 Exit codes: 0 all is well; 1 a run or a file failed (a loss that is not a number, a damaged checkpoint, no network);
-2 bad usage. With `--json` one JSON object stands on the standard output, also of an error: `{"error": …}`.
+2 bad usage; 130 stopped with Ctrl-C. With `--json` one JSON object stands on the standard output, also of an error:
+`{"error": …}`.
 """
 
 import re
@@ -33,6 +34,8 @@ from unrolled.unroll import BACKENDS
 
 __all__ = ["app", "main"]
 
+# Bad usage of any kind; typer names only one of them, and brings its own click or takes the one installed.
+_Usage: Any = next(each for each in typer.BadParameter.__mro__ if each.__name__ == "ClickException")
 SPLITS = ("train", "validation", "test", "held-out")
 
 app = typer.Typer(
@@ -266,7 +269,11 @@ def main(arguments: list[str] | None = None) -> None:
         with warnings.catch_warnings():
             warnings.showwarning = warn
             warnings.simplefilter("always", UserWarning)
-            app(arguments, prog_name="unrolled")
+            # With --json typer leaves it to us to tell bad usage, in JSON, and to leave.
+            code = app(arguments, prog_name="unrolled", standalone_mode="--json" not in arguments)
+            sys.exit(code if isinstance(code, int) else 0)
+    except _Usage as error:
+        leave(error.format_message(), error.exit_code, arguments)
     except (FileNotFoundError, FileExistsError, NotADirectoryError) as error:
         leave(str(error), 2, arguments)
     except (ValueError, TypeError) as error:
