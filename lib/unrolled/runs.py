@@ -118,8 +118,9 @@ def run(
 ) -> dict[str, Any]:
     """Train by a recipe, from the start or from the newest whole checkpoint, to the end.
 
-    A run that was killed at any moment and goes on with `resume=True` ends, on a CPU with the same number of threads
-    and processes, in the weights of one that was not, to the bit.
+    A run that was killed at any moment and goes on with `resume=True` ends, on a CPU with the same number of threads,
+    in one process or two, in the weights of one that was not, to the bit. More processes may add their gradients in
+    another order after a stop: they agree to rounding.
 
     Args:
         recipe: how to train, and on what.
