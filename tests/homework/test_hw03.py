@@ -114,6 +114,12 @@ def test_the_solution_earns_every_point_for_every_draw():
     assert sum(graded.points.values()) == 25 and [w.points for w in HW.written] == [2, 3]
 
 
+def test_what_is_no_model_leaves_no_original_alone():
+    """Something to call that says anything has silenced nothing."""
+    graded = grade(HW, [*SOLUTION, "def silenced(model, unit): return lambda ids: [torch.zeros(1)]"])
+    assert graded.points["q7"] == 0
+
+
 def test_the_blank_copy_earns_nothing():
     graded = grade(HW, student("hw03"))
     assert set(graded.points.values()) == {0}
