@@ -37,6 +37,8 @@ def main(argv: list[str] | None = None) -> int:
             raise BadHomework(f"--seed: expected a whole number of at least 0, got {given.seed}")
         folder = given.submissions.resolve()
         out = (given.out or folder.with_name(f"{folder.name}-graded")).expanduser().resolve()
+        if out.is_relative_to(folder):
+            raise BadHomework(f"--out: expected a folder outside the submissions {folder}, got {out}")
         try:
             out.mkdir(parents=True, exist_ok=True)
             (out / "log.txt").touch()

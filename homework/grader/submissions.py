@@ -9,6 +9,7 @@ from typing import Any
 
 # Canvas names a download name_[LATE_]user_submission_file.ipynb
 CANVAS = re.compile(r"(?P<student>[^_]+)_(?:LATE_)?(?P<user>\d+)_(?P<submission>\d+)_(?P<file>.+)")
+EXPORTED = re.compile(r"submission_\d+")
 GRADESCOPE = "submission_metadata.yml"  # which lies in an export beside folders named submission_123456
 NOT_HANDED_IN = {GRADESCOPE, "Thumbs.db", "__MACOSX"}  # left by Gradescope, Windows, macOS
 
@@ -60,10 +61,10 @@ def _gradescope(path: Path) -> dict[str, dict[str, str]]:
         told = [one[key] for one in people if one.get(key) and isinstance(one.get(key), (str, int))]
         return " and ".join(shown(str(one)) for one in told)
 
-    found = told.items() if isinstance(told, dict) else ()
-    found = [
-        pair for pair in found if re.fullmatch(r"submission_\d+", str(pair[0]))
-    ]  # no other folder is an export's
+    # No folder of another name is an export's.
+    found = (
+        [pair for pair in told.items() if EXPORTED.fullmatch(str(pair[0]))] if isinstance(told, dict) else []
+    )
     known = {str(name): {"student": of(entry, ":name"), "sid": of(entry, ":sid")} for name, entry in found}
     return {name: who for name, who in known.items() if who["student"]}
 
@@ -102,8 +103,9 @@ def _of_file(path: Path, name: str, note: str = "") -> Submission:
 def _of_folder(folder: Path) -> list[Submission]:
     notebooks = [
         path
-        for path in sorted(folder.rglob("*.ipynb"))
-        if not any(part.startswith((".", "__MACOSX")) for part in path.relative_to(folder).parts)
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() == ".ipynb"
+        and not any(part.startswith((".", "__MACOSX")) for part in path.relative_to(folder).parts)
     ]
     student = shown(folder.name)
     if not notebooks:

@@ -34,7 +34,7 @@ def folder(tmp_path):
         "submission_17/hw01.ipynb": LOST,
         "submission_18/notes.txt": "",
         "submission_19/a.ipynb": HONEST,
-        "submission_19/b.ipynb": LOST,
+        "submission_19/b.IPYNB": LOST,
         "submission_19/.ipynb_checkpoints/a.ipynb": HONEST,
         "submission_metadata.yml": "",
         ".DS_Store": "",
@@ -306,13 +306,17 @@ def test_the_command(folder, capsys):
         (["hw99", "{folder}"], "HW: expected one of"),
         ([DEMO_FOLDER, "{folder}/none"], "SUBMISSIONS: expected a folder"),
         ([DEMO_FOLDER, "{folder}", "--seed", "-1"], "--seed: expected a whole number"),
+        (
+            [DEMO_FOLDER, "{folder}", "--out", "{folder}/out"],
+            "--out: expected a folder outside the submissions",
+        ),
     ],
 )
 def test_a_wrong_argument_is_named(arguments, says, folder, capsys):
     """Nothing is graded, and the message names the argument, what came and what was expected."""
     assert main([argument.format(folder=folder) for argument in arguments]) == 2
     assert says in capsys.readouterr().err
-    assert not (folder.parent / "in-graded" / "grades.csv").exists()
+    assert not (folder.parent / "in-graded" / "grades.csv").exists() and not (folder / "out").exists()
 
 
 def test_results_that_cannot_be_written_are_named(folder, capsys):
