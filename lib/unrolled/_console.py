@@ -1,8 +1,12 @@
 """What the commands share: options that several take, and how results are told."""
 
+import contextlib
 import json
 import os
+import re
 import sys
+import warnings
+from collections.abc import Iterator
 from typing import Annotated, Any, NoReturn
 
 import torch
@@ -11,11 +15,13 @@ import typer
 from unrolled.recipes import Recipe
 
 __all__ = [
-    "DEFAULTS", "DeviceOption", "JsonOption", "ModelArgument", "ThreadsOption", "field", "leave", "short", "tell",
-    "units", "warn",
+    "DEFAULTS", "DeviceOption", "JsonOption", "ModelArgument", "ThreadsOption", "field", "leaving", "short", "tell",
+    "units",
 ]  # fmt: skip
 
 DEFAULTS = Recipe()
+# Bad usage of any kind; typer names only one of them, and brings its own click or takes the one installed.
+_Usage: Any = next(each for each in typer.BadParameter.__mro__ if each.__name__ == "ClickException")
 
 
 def _threads(number: int | None) -> int | None:
@@ -73,12 +79,32 @@ def short(value: Any) -> str:
     return repr(value) if isinstance(value, str) and not value.isprintable() else str(value)
 
 
-def warn(message: Warning | str, *_: Any, **__: Any) -> None:
+def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
     """Show a warning in a line of its own."""
     typer.echo(f"unrolled: warning: {message}", err=True)
 
 
-def leave(message: str, code: int, arguments: list[str]) -> NoReturn:
+@contextlib.contextmanager
+def leaving(arguments: list[str]) -> Iterator[None]:
+    """What a command raises is told in a line, and is its exit code; warnings are lines too."""
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            warnings.simplefilter("always", UserWarning)
+            yield
+    except _Usage as error:
+        _leave(error.format_message(), error.exit_code, arguments)
+    except (FileNotFoundError, FileExistsError, NotADirectoryError) as error:
+        _leave(str(error), 2, arguments)
+    except (ValueError, TypeError) as error:
+        if not re.match(r"[\w.]+: ", str(error)):  # a mistake of ours, not of the reader's
+            raise
+        _leave(str(error), 2, arguments)
+    except (FloatingPointError, RuntimeError, OSError) as error:
+        _leave(str(error), 1, arguments)
+
+
+def _leave(message: str, code: int, arguments: list[str]) -> NoReturn:
     """Tell an error and leave with an exit code."""
     if "--json" in arguments and os.environ.get("RANK", "0") == "0":
         typer.echo(json.dumps({"error": message}))

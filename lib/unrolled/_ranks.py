@@ -8,7 +8,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-__all__ = ["Ranks"]
+__all__ = ["Ranks", "device_random", "set_device_random"]
 
 
 class Ranks:
@@ -85,3 +85,16 @@ class Ranks:
         shared = torch.tensor([number], dtype=torch.float64, device=self.device)
         dist.broadcast(shared, src=0)
         return float(shared)
+
+
+def device_random(device: torch.device) -> Tensor:
+    """The state of a GPU's own source of randomness."""
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.mps.get_rng_state()
+
+
+def set_device_random(device: torch.device, state: Tensor) -> None:
+    """Go on from a state that `device_random` gave."""
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state, device)
+    else:
+        torch.mps.set_rng_state(state)

@@ -11,7 +11,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unrolled._ranks import Ranks
+from unrolled._ranks import Ranks, device_random, set_device_random
 from unrolled.cells import detach
 from unrolled.checkpoints import Pair
 from unrolled.corpora import Corpus
@@ -51,9 +51,8 @@ class Run:
         self.average = copy.deepcopy(self.model) if recipe.average else self.model
         self.network: nn.Module = ranks.wrap(self.model)
         if ranks.size > 1:
-            torch.manual_seed(
-                recipe.seed + 1_000_003 * (1 + ranks.rank)
-            )  # dropout of its own for each process
+            # Dropout of its own for each process.
+            torch.manual_seed(recipe.seed + 1_000_003 * (1 + ranks.rank))
         self.optimizer = torch.optim.AdamW(
             parameter_groups(self.model, recipe.weight_decay),
             lr=recipe.learning_rate,
@@ -193,7 +192,7 @@ class Run:
                 tensors[f"state/{layer}/{field}"] = ranks.gather(value.detach())  # (B, m)
         tensors["random/cpu"] = ranks.gather(torch.get_rng_state().unsqueeze(0))  # one row a process
         if ranks.device.type != "cpu":
-            tensors["random/device"] = ranks.gather(_device_random(ranks.device).unsqueeze(0))
+            tensors["random/device"] = ranks.gather(device_random(ranks.device).unsqueeze(0))
         for name in ("loss", "gradient_norm"):
             tensors[f"history/{name}"] = torch.tensor(getattr(self, name), dtype=torch.float64)
         about = {
@@ -235,7 +234,7 @@ class Run:
             # A copy: torch crashes on a view that does not start where its storage does.
             torch.set_rng_state(tensors["random/cpu"][own].clone())
             if "random/device" in tensors and self.ranks.device.type != "cpu":
-                _set_device_random(self.ranks.device, tensors["random/device"][own].clone())
+                set_device_random(self.ranks.device, tensors["random/device"][own].clone())
         else:  # other processes than before: the masks of dropout can't go on as they were
             torch.manual_seed(hash((self.recipe.seed, about["done"], self.ranks.rank)) % 2**63)
         self.loss = tensors["history/loss"].tolist()
@@ -270,14 +269,3 @@ class Run:
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def _device_random(device: torch.device) -> Tensor:
-    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.mps.get_rng_state()
-
-
-def _set_device_random(device: torch.device, state: Tensor) -> None:
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(state, device)
-    else:
-        torch.mps.set_rng_state(state)

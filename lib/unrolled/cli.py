@@ -5,9 +5,7 @@ Exit codes: 0 all is well; 1 a run or a file failed (a loss that is not a number
 `{"error": …}`.
 """
 
-import re
 import sys
-import warnings
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -21,11 +19,10 @@ from unrolled._console import (
     ModelArgument,
     ThreadsOption,
     field,
-    leave,
+    leaving,
     short,
     tell,
     units,
-    warn,
 )
 from unrolled.language import generate, load, read_model
 from unrolled.recipes import CORPORA, PRECISIONS, SCHEDULES, Recipe, open_corpus, read_recipe
@@ -34,8 +31,6 @@ from unrolled.unroll import BACKENDS
 
 __all__ = ["app", "main"]
 
-# Bad usage of any kind; typer names only one of them, and brings its own click or takes the one installed.
-_Usage: Any = next(each for each in typer.BadParameter.__mro__ if each.__name__ == "ClickException")
 SPLITS = ("train", "validation", "test", "held-out")
 
 app = typer.Typer(
@@ -265,20 +260,7 @@ def main(arguments: list[str] | None = None) -> None:
         arguments: the command line without the program's name; None takes that of the process.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    try:
-        with warnings.catch_warnings():
-            warnings.showwarning = warn
-            warnings.simplefilter("always", UserWarning)
-            # With --json typer leaves it to us to tell bad usage, in JSON, and to leave.
-            code = app(arguments, prog_name="unrolled", standalone_mode="--json" not in arguments)
-            sys.exit(code if isinstance(code, int) else 0)
-    except _Usage as error:
-        leave(error.format_message(), error.exit_code, arguments)
-    except (FileNotFoundError, FileExistsError, NotADirectoryError) as error:
-        leave(str(error), 2, arguments)
-    except (ValueError, TypeError) as error:
-        if not re.match(r"[\w.]+: ", str(error)):  # a mistake of ours, not of the reader's
-            raise
-        leave(str(error), 2, arguments)
-    except (FloatingPointError, RuntimeError, OSError) as error:
-        leave(str(error), 1, arguments)
+    with leaving(arguments):
+        # With --json typer leaves it to us to tell bad usage, in JSON, and to leave.
+        code = app(arguments, prog_name="unrolled", standalone_mode="--json" not in arguments)
+        sys.exit(code if isinstance(code, int) else 0)
