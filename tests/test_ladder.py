@@ -122,13 +122,15 @@ def test_the_stored_result_says_how_it_came_about_and_is_complete():
     assert (record.FOLDER / "ladder.json").stat().st_size < 100_000
 
 
-def test_the_step_size_is_the_recipes(monkeypatch):
-    rates = []
-    setting = ladder.TOY
+def test_the_step_size_is_the_recipes_and_the_gradient_is_clipped(monkeypatch):
+    rates, norms = [], []
+    setting = ladder.TOY | {"clip_norm": 0.01}
 
     class Watched(torch.optim.Adam):
         def step(self, closure=None):
             rates.append(self.param_groups[0]["lr"])
+            gradients = [weight.grad for group in self.param_groups for weight in group["params"]]
+            norms.append(float(torch.nn.utils.get_total_norm(gradients)))
             return super().step(closure)
 
     monkeypatch.setattr(ladder.torch.optim, "Adam", Watched)
@@ -138,3 +140,4 @@ def test_the_step_size_is_the_recipes(monkeypatch):
         updates=setting["updates"], learning_rate=0.01, warmup=setting["warmup"], floor=setting["floor"]
     )
     assert rates == [recipe.rate(update) for update in range(1, setting["updates"] + 1)]
+    assert norms == pytest.approx([0.01] * setting["updates"], rel=1e-3)

@@ -94,11 +94,14 @@ def test_what_is_finished_is_stored_before_a_stop(sweep, folder, monkeypatch):
     assert len(record.load(f"{sweep.NAME}_toy")["runs"]) == 2
 
 
-@pytest.mark.parametrize("changed", ["setting", "processor", "versions"])
+@pytest.mark.parametrize("changed", ["setting", "processor", "versions", "about"])
 @each_sweep
 def test_a_result_from_elsewhere_is_not_mixed_with_a_new_one(sweep, changed, folder, monkeypatch):
     whole, _ = _run(sweep, folder, monkeypatch)
     other = {"setting": whole["setting"] | {"updates": 99}, "processor": "another", "versions": {}}
+    if changed == "about":  # what a sweep has beside its setting
+        (changed,) = {"chance", "limits"} & whole.keys()
+        other[changed] = None
     record.save(f"{sweep.NAME}_toy", whole | {changed: other[changed]})
     again, trained = _run(sweep, folder, monkeypatch)
     assert len(trained) == len(whole["runs"]) and again[changed] == whole[changed]

@@ -129,7 +129,10 @@ def load(where: str | Path) -> Homework:
         known = sorted(path.parent.name for path in HOMEWORK.glob("*/questions.py"))
         raise BadHomework(f"HW: expected one of {known} or a folder with a questions.py, got {str(where)!r}")
     name = f"homework_questions_{hashlib.sha256(bytes(file.resolve())).hexdigest()[:12]}"
-    spec = importlib.util.spec_from_file_location(name, file)
+    # As a package, so that a private copy of the folder finds its own reference beside it.
+    spec = importlib.util.spec_from_file_location(
+        name, file, submodule_search_locations=[str(folder.resolve())]
+    )
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module

@@ -110,6 +110,15 @@ def lost(homework: Homework, graded: Graded) -> dict[str, float]:
     return {name: float(points) for name, points in missing.items() if points}
 
 
+def assert_costs(
+    homework: Homework, cells: list[str], edits: list[tuple[str, str]], points: dict[str, float], message: str
+) -> None:
+    """A mistake costs these points and no others, and what is said of the first question names it."""
+    graded = grade(homework, with_mistakes(cells, *edits))
+    assert lost(homework, graded) == points, graded.said
+    assert message in graded.said[next(iter(points))]
+
+
 def seeds() -> list[int]:
     """Several draws of the inputs: no answer may depend on them."""
     return [int(seed) for seed in np.random.default_rng(0).integers(1 << 48, size=10)]
