@@ -76,6 +76,7 @@ def test_map_takes_a_chapter_outside_the_plan(tmp_path: Path) -> None:
         ("Example::\n\n    x = `$1$`\n\nthen $x$", "Example::\n\n    x = `$1$`\n\nthen :math:`x`"),
         (">>> `$x$`", ">>> `$x$`"),
         ("*args and h_ alone", r"\*args and h\_ alone"),
+        ("Args:\n    input_size: P.\n    m: a size.", "Args:\n    input_size: \\P.\n    m: a size."),
     ],
 )
 def test_docstrings_become_what_sphinx_reads(docstring: str, rst: str) -> None:

@@ -95,6 +95,8 @@ def _inline(text: str) -> str:
     # a name such as h_ or C_tilde_ would be read as a link, a lone star as emphasis
     text = re.sub(r"(?<=\w)_(?!\w)", r"\\_", text)
     text = re.sub(r"(?<!\*)\*(?!\*)", r"\\*", text)
+    # a size alone, such as P, would be read as the first item of a list
+    text = re.sub(r"(?m)^( +\w+: )([A-Za-z]\.(?=\s|$))", r"\1\\\2", text)
     while "\0" in text:
         text = re.sub(r"\0(\d+)\0", lambda m: kept[int(m.group(1))], text)
     return text
