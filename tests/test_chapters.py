@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tools import notebooks
+from tools import in_view, notebooks
 
 CHAPTERS = notebooks.chapters()
 
@@ -39,6 +39,12 @@ def _code(text, outputs=(), metadata=None):
     return {"cell_type": "code", "id": "", "metadata": metadata or {}, "source": text, "outputs": outputs}
 
 
+def _folded(text, outputs=(), metadata=None):
+    cell = _code(text, outputs, metadata)
+    in_view.fold(cell)
+    return cell
+
+
 def _stream(name, text):
     return {"output_type": "stream", "name": name, "text": text}
 
@@ -48,22 +54,22 @@ def chapter():
     """A notebook that breaks no rule."""
     cells = [
         _markdown("# Why order counts\n\nWhat can one step remember? It takes 2 minutes on two cores."),
-        _code(notebooks.setup_source(), metadata={"tags": ["hide-input"]}),
+        _folded(notebooks.setup_source()),
         _markdown(
             "## A claim\n\nWith $h_t = W_{hh} h_{t-1}$, `{name}`, `f(x)`, [a link](b.ipynb).\n\n$$y \\tag{1}$$"
         ),
         _code("print('sum', 6)", [_stream("stdout", "sum 6\n")]),
-        _code("fig, ax = plt.subplots()", [PNG], copy.deepcopy(ALT)),
+        _folded("# @title Draw the line that rises\nfig, ax = plt.subplots()", [PNG], copy.deepcopy(ALT)),
         _markdown("It shows:\n\n```python\nx = {'a': 1}\n```"),
+        _markdown("## Write it yourself\n\nWrite `rise`."),
         _markdown("## Summary\n\nIt remembers."),
         _markdown("## Exercises\n\n" + "\n\n".join(SOLUTION.format(n=n) for n in (1, 2, 3))),
+        _markdown("## Check yourself\n\n" + "<details>\n<summary>Why?</summary>\n\nSo.\n</details>\n\n" * 3),
         _markdown("## What comes next\n\nTime."),
     ]
-    count = 0
     for index, cell in enumerate(cells):
         cell["id"] = f"cell-{index}"
-        if cell["cell_type"] == "code":
-            cell["execution_count"] = count = count + 1
+    _count({"cells": cells})
     cells[1]["id"] = "set-up"
     metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     return {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
@@ -108,9 +114,28 @@ def _edit(index, old, new):
     return spoil
 
 
+def _metadata(index, key):
+    return lambda chapter: chapter["cells"][index]["metadata"].pop(key)
+
+
+def _many_lines(chapter):
+    """Short cells between texts, which obey every other rule."""
+    for n in range(8):
+        more = [_markdown("So."), _code("# why\n\n" + "x = 1\n" * 18)]
+        chapter["cells"] += [{**cell, "id": f"more-{n}-{i}"} for i, cell in enumerate(more)]
+    _count(chapter)
+
+
 def _insert_code(chapter):
-    cell = {**_code("y = 1"), "id": "more", "execution_count": 4}
-    chapter["cells"].insert(5, cell)
+    cells = [{**_code("y = 1"), "id": f"more-{n}"} for n in range(2)]
+    chapter["cells"][4:4] = cells  # after one in view
+    _count(chapter)
+
+
+def _count(chapter):
+    code = [cell for cell in chapter["cells"] if cell["cell_type"] == "code"]
+    for number, cell in enumerate(code, 1):
+        cell["execution_count"] = number
 
 
 SPOILED = {
@@ -129,7 +154,7 @@ SPOILED = {
     "role": (_edit(2, "`f(x)`", "{ref}`f(x)`"), "cell 2: found '{ref}`f(x)`'"),
     "label": (_edit(2, "## A claim", "(claim)=\n## A claim"), "cell 2: found '(claim)='"),
     "substitution": (_edit(2, "## A claim", "{{ name }}"), "cell 2: found '{{ name }}'"),
-    "directive in a solution": (_edit(7, "Do it.", ":::{tip}\nx\n:::"), "cell 7: found ':::{tip}'"),
+    "directive in a solution": (_edit(8, "Do it.", ":::{tip}\nx\n:::"), "cell 8: found ':::{tip}'"),
     "set-up changed": (
         _edit(1, "import numpy as np", "import numpy"),
         "cell 1: not the set-up cell: found 'import numpy'",
@@ -139,21 +164,55 @@ SPOILED = {
         "cell 1: not the set-up cell: found 'x = 1'",
     ),
     "set-up id": (_set(1, "id", "other"), "cell 1: the set-up cell has id 'other', expected 'set-up'"),
-    "set-up shown": (_set(1, "metadata", {}), "cell 1: the set-up cell has no tag 'hide-input'"),
+    "set-up shown": (_set(1, "metadata", {}), "cell 1: folded in part: no the tag 'hide-input', no jupyter"),
+    "folded on the site alone": (
+        _set(3, "metadata", {"tags": ["hide-input"]}),
+        "cell 3: folded in part: no a first line '# @title …', no jupyter.source_hidden true, no cellView 'form'",
+    ),
+    "folded, but in JupyterLab": (
+        _metadata(4, "jupyter"),
+        "cell 4: folded in part: no jupyter.source_hidden",
+    ),
+    "folded, but on Colab": (_metadata(4, "cellView"), "cell 4: folded in part: no cellView 'form'"),
+    "folded, but on the site": (_metadata(4, "tags"), "cell 4: folded in part: no the tag 'hide-input'"),
+    "another caption on the site": (
+        _edit(4, "that rises", "that falls"),
+        "cell 4: folded in part: no its caption in mystnb.code_prompt_show",
+    ),
+    "a caption that says nothing": (
+        _edit(4, "Draw the line that rises", "Draw it"),
+        "cell 4: folded with caption 'Draw it', expected at least 3 words",
+    ),
+    "words": (_edit(6, "`rise`", "so " * 3000), "words in view, expected at most 3000"),
+    "lines": (_many_lines, "153 lines of code in view, expected at most 150"),
+    "a typed number": (
+        _edit(3, "print('sum', 6)", "print('over 97 % right')"),
+        "cell 3: prints a number typed by hand, expected one that was measured: 'over 97 % right'",
+    ),
+    "nothing to write": (_edit(6, "it yourself", "me"), "found no section '## Write it yourself'"),
+    "nothing to check": (_edit(9, "Check", "Ask"), "found no section '## Check yourself'"),
+    "two questions": (
+        _edit(9, "<details>\n<summary>Why?</summary>\n\nSo.\n</details>\n\n" * 3, "<details>x</details>" * 2),
+        "check yourself: 2 answers in <details>, expected 3 to 5",
+    ),
+    "a long folded cell": (
+        _edit(4, "fig, ax", "x = 1\n" * 50 + "fig, ax"),
+        "cell 4: 51 lines of code, expected at most 50",
+    ),
     "no minutes": (_edit(0, "on two cores", "perhaps"), "no running time"),
     "no title": (_edit(0, "# Why", "Why"), "cell 0: expected a Markdown cell that opens with the title"),
-    "two exercises": (_edit(7, "### Exercise 3", "### Further"), "found numbers ['1', '2']"),
+    "two exercises": (_edit(8, "### Exercise 3", "### Further"), "found numbers ['1', '2']"),
     "a solution too few": (
-        _edit(7, "<details>\n<summary>Solution</summary>\n\n```python\nassert 3", "```python\nassert 3"),
+        _edit(8, "<details>\n<summary>Solution</summary>\n\n```python\nassert 3", "```python\nassert 3"),
         "found 2 <details> solutions, expected 3",
     ),
     "solution without code": (
-        _edit(7, "```python\nassert 2", "```\nassert 2"),
+        _edit(8, "```python\nassert 2", "```\nassert 2"),
         "solution 2 has no ```python block",
     ),
     "no exercises": (
-        _edit(7, "## Exercises", "## Questions"),
-        "found 0 sections '## Exercises', expected one",
+        _edit(8, "## Exercises", "## Questions"),
+        "found no section '## Exercises'",
     ),
     "stored error": (
         _set(
@@ -169,7 +228,7 @@ SPOILED = {
         _set(3, "source", "# a comment\n\n" + "x = 1\n" * 21),
         "cell 3: 21 lines of code, expected at most 20",
     ),
-    "three code cells in a row": (_insert_code, "cell 5: third code cell in a row"),
+    "three code cells in a row": (_insert_code, "cell 5: third code cell in view in a row"),
     "kernel": (
         lambda c: c["metadata"]["kernelspec"].update(name="conda-env"),
         "kernelspec: found 'conda-env', expected 'python3'",
@@ -177,7 +236,7 @@ SPOILED = {
     "size": (_set(3, "outputs", [_stream("stdout", "x" * 500_000)]), "kB, expected at most 500 kB"),
     "not a notebook": (lambda c: c.pop("cells"), "not a valid notebook"),
     "no code": (
-        lambda c: c.update(cells=[c["cells"][0], *c["cells"][7:]]),
+        lambda c: c.update(cells=[c["cells"][0], *c["cells"][8:]]),
         "found no code cell, expected the set-up cell",
     ),
 }
@@ -195,6 +254,46 @@ def test_a_spoiled_notebook_is_flagged_by_name(chapter, tmp_path, name):
 def test_comments_and_blank_lines_are_no_code(chapter, tmp_path):
     chapter["cells"][3]["source"] = "# why\n\n" * 30 + "x = 1\n" * 20
     assert _problems(chapter, tmp_path) == []
+
+
+def test_a_folded_cell_may_stand_third_in_a_row(chapter, tmp_path):
+    more = [
+        {**_code("y = 1"), "id": "more"},
+        {**_folded("# @title Assert what was drawn\ny = 2"), "id": "assert"},
+    ]
+    chapter["cells"][5:5] = more
+    _count(chapter)
+    assert _problems(chapter, tmp_path) == []
+
+
+def test_a_chapter_that_is_done_leaves_the_list_of_those_that_are_not(chapter, tmp_path, monkeypatch):
+    monkeypatch.setattr(in_view, "NOT_YET", {"chapter"})
+    assert any("take its name out of NOT_YET" in line for line in _problems(chapter, tmp_path))
+    _edit(9, "Check", "Ask")(chapter)
+    assert _problems(chapter, tmp_path) == []
+
+
+def test_what_is_folded_is_not_in_view(chapter):
+    assert in_view.lines(chapter["cells"]) == 1
+    text = "# A b\n\n$x$ c\n\n$$\ny z\n$$\n\n```python\nq\n```\n\n<details>d e f</details>"
+    assert in_view.words([_markdown(text)]) == 5
+
+
+def test_execute_folds_what_a_first_line_says(chapter):
+    cell = _code(
+        "# @title Draw two lines apart\nx = 1",
+        metadata={"tags": ["nbval-ignore-output"], **copy.deepcopy(ALT)},
+    )
+    in_view.fold(cell)
+    once = copy.deepcopy(cell)
+    in_view.fold(cell)
+    assert cell == once
+    assert cell["metadata"] == {
+        "tags": ["nbval-ignore-output", "hide-input"],
+        "jupyter": {"source_hidden": True},
+        "cellView": "form",
+        "mystnb": {**ALT["mystnb"], "code_prompt_show": "Show the code: Draw two lines apart"},
+    }
 
 
 @pytest.mark.parametrize(

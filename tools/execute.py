@@ -23,7 +23,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from PIL import Image
 
-from tools import notebooks
+from tools import in_view, notebooks
 
 WORKERS = 2
 CELL_SECONDS = 600
@@ -70,9 +70,10 @@ def smaller(png: str) -> str:
 
 
 def clean(nb: nbformat.NotebookNode) -> None:
-    """Drop what differs from run to run and machine to machine without being an output; make figures small."""
+    """Drop what differs between runs and machines without being an output; fold cells; make figures small."""
     for cell in nb.cells:
         cell.metadata.pop("execution", None)
+        in_view.fold(cell)
         for output in cell.get("outputs", []):
             if "image/png" in output.get("data", {}):
                 output.data["image/png"] = smaller(output.data["image/png"])
