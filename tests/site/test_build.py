@@ -14,7 +14,7 @@ pytest.importorskip("sphinx", reason="needs the extra `book`")
 
 import art  # noqa: E402
 from unrolled.style import COLOURS  # noqa: E402
-from unrolled_site import chapter_map, library  # noqa: E402
+from unrolled_site import assets, chapter_map, library  # noqa: E402
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -26,10 +26,18 @@ def test_drawing_again_gives_the_same_bytes(name: str) -> None:
 
 
 def test_stylesheet_uses_only_the_book_s_colours() -> None:
-    css = re.sub(r"/\*.*?\*/", "", (ROOT / "web/unrolled.css").read_text(encoding="utf-8"), flags=re.DOTALL)
+    css = re.sub(r"/\*.*?\*/", "", assets.stylesheet(), flags=re.DOTALL)
     assert set(re.findall(r"var\(--unrolled-([\w-]+)", css)) <= set(COLOURS)
     # figures are drawn on white, so their card is white in both modes
     assert set(re.findall(r"#[0-9a-fA-F]{3,8}\b|\brgba?\(", css)) <= {"#fff"}
+
+
+def test_stylesheet_has_every_part_once() -> None:
+    parts = sorted(path.stem for path in (ROOT / "web/styles").glob("*.css"))
+    assert parts == sorted(assets.STYLES)
+    joined = assets.stylesheet()
+    for name in parts:
+        assert joined.count((ROOT / f"web/styles/{name}.css").read_text(encoding="utf-8")) == 1, name
 
 
 def toc(folder: Path, *names: str) -> Path:
@@ -104,9 +112,7 @@ def test_fonts_are_small_and_carry_their_licence() -> None:
     fonts = list((ROOT / "web/fonts").glob("*.woff2"))
     assert fonts and sum(p.stat().st_size for p in fonts) < 350_000
     assert "SIL OPEN FONT LICENSE" in (ROOT / "web/fonts/OFL.txt").read_text(encoding="utf-8")
-    assert {p.name for p in fonts} == set(
-        re.findall(r'url\("fonts/([^"]+)"\)', (ROOT / "web/unrolled.css").read_text(encoding="utf-8"))
-    )
+    assert {p.name for p in fonts} == set(re.findall(r'url\("fonts/([^"]+)"\)', assets.stylesheet()))
 
 
 def test_every_reference_has_its_place_on_the_page() -> None:

@@ -11,6 +11,11 @@ from sphinx.errors import ExtensionError
 from unrolled.style import COLOURS
 
 WEB = Path(__file__).resolve().parents[1]
+# The parts of the stylesheet, in web/styles/, each named after what it dresses; where two speak of one thing, the
+# later wins.
+STYLES = (
+    "tokens", "frame", "prose", "code", "figures", "folds", "chapter-map", "landing", "library", "print",
+)  # fmt: skip
 
 
 def colours_css() -> str:
@@ -21,6 +26,11 @@ def colours_css() -> str:
         return f"{selector} {{\n" + "\n".join(lines) + "\n}\n"
 
     return block(":root,\nhtml[data-theme=light]", "light") + block("html[data-theme=dark]", "dark")
+
+
+def stylesheet() -> str:
+    """The parts of the stylesheet as one file: a page then waits for one answer, not for ten."""
+    return "\n".join((WEB / f"styles/{name}.css").read_text(encoding="utf-8") for name in STYLES)
 
 
 def mathjax_source() -> Path:
@@ -52,8 +62,8 @@ def write_assets(app: Sphinx) -> None:
     static = Path(app.outdir) / "_static"
     static.mkdir(parents=True, exist_ok=True)
     (static / "unrolled-colours.css").write_text(colours_css(), encoding="utf-8")
-    for name in ("unrolled.css", "unrolled.js"):
-        shutil.copy(WEB / name, static / name)
+    (static / "unrolled.css").write_text(stylesheet(), encoding="utf-8")
+    shutil.copy(WEB / "unrolled.js", static / "unrolled.js")
     shutil.copytree(WEB / "fonts", static / "fonts", dirs_exist_ok=True)
     copy_mathjax(static / "mathjax")
 
