@@ -13,11 +13,11 @@ ROOT = Path(__file__).resolve().parents[2]
 # tables, from tools/ the pictures.
 sys.path += [str(ROOT), str(ROOT / "tools")]
 
-from unrolled_site import assets, chapter_map, library, pages, references, teaching  # noqa: E402
+from unrolled_site import assets, chapter_map, library, live, pages, references, teaching  # noqa: E402
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect each part to the build."""
-    for part in (assets, chapter_map, library, pages, references, teaching):
+    for part in (assets, chapter_map, library, live, pages, references, teaching):
         part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
