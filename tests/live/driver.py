@@ -11,7 +11,8 @@ TARGETS = """() => [...document.querySelectorAll(".live :is(button, summary, a, 
   .filter((el) => el.checkVisibility())
   .map((el) => [el.closest("label") ?? el, el])
   .map(([box, el]) => [box.getBoundingClientRect(), el.outerHTML.slice(0, 80)])
-  .filter(([box]) => box.height < 43.5 || box.width < 43.5).map(([box, what]) => `${box.width}x${box.height} ${what}`)"""
+  .filter(([box]) => box.height < 43.5 || box.width < 43.5)
+  .map(([box, what]) => `${box.width}x${box.height} ${what}`)"""
 
 
 class Driver:
@@ -58,8 +59,9 @@ class Driver:
             self.page.keyboard.press("Enter")
             self.page.wait_for_selector(".live-numbers[open] td")
         return self.page.evaluate(
-            """() => Object.fromEntries([...document.querySelectorAll(".live-table table")].map((table) =>
-              [table.caption.textContent, [...table.tBodies[0].rows].map((row) => [...row.cells].map((c) => c.textContent))]))"""
+            """() => Object.fromEntries([...document.querySelectorAll(".live-table table")].map((table) => [
+              table.caption.textContent,
+              [...table.tBodies[0].rows].map((row) => [...row.cells].map((cell) => cell.textContent))]))"""
         )
 
     @property
@@ -74,7 +76,7 @@ class Driver:
 
     def looks_wrong(self, rules: list[str] | None = None) -> list[str]:
         """What axe and the site's own checks find, and targets that are too small for a finger."""
-        found = [problem for problem in self.page.evaluate(LOOK)]
+        found = list(self.page.evaluate(LOOK))
         return found + axe(self.page, rules) + [f"small: {what}" for what in self.page.evaluate(TARGETS)]
 
 

@@ -28,11 +28,11 @@ def write_page(
     static = folder / "_static"
     (static / "live").mkdir(parents=True, exist_ok=True)
     (static / "unrolled-colours.css").write_text(assets.colours_css(), encoding="utf-8")
-    shutil.copy(ROOT / "web/unrolled.css", static)
+    (static / "unrolled.css").write_text(assets.stylesheet(), encoding="utf-8")
     shutil.copy(live.LIVE / "live.css", static)
     shutil.copytree(ROOT / "web/fonts", static / "fonts", dirs_exist_ok=True)
     live.write_figure(static / "live", figure, live_folder)
-    body = live.element(live.Place(figure, "00", "", start or {}), "")
+    body = live.element(live.Place(figure, "", "", start or {}), "")
     page = folder / f"{figure}.html"
     page.write_text(
         '<!DOCTYPE html>\n<html lang="en" data-theme="light">\n<head><meta charset="utf-8">'

@@ -1,4 +1,4 @@
-"""The live figure "hello" in a browser, opened from the disk: driven by keys, read from its table, equal to autograd."""
+"""The live figure "hello" in a browser, from the disk: driven by keys, read from its table, equal to autograd."""
 
 import shutil
 from collections.abc import Iterator
@@ -49,9 +49,9 @@ def compare(hello: Driver, update: int) -> None:
 
 def test_every_number_equals_autograd_before_and_after_training(hello: Driver) -> None:
     compare(hello, 0)
-    hello.slide("Updates of training", "End")
+    hello.slide("Updates", "End")
     compare(hello, 400)
-    hello.slide("Updates of training", *["ArrowLeft"] * 6)
+    hello.slide("Updates", *["ArrowLeft"] * 6)
     compare(hello, 60)
 
 
@@ -79,7 +79,7 @@ def test_it_steps_by_keys_and_says_each_step(hello: Driver) -> None:
     assert [sentence.split(";")[0].split(" says ")[0] for sentence in said] == [
         f"t = {t}: it reads {letter} and" for t, letter in enumerate("hell", start=1)
     ]
-    hello.slide("Updates of training", "End")
+    hello.slide("Updates", "End")
     assert "says o" in hello.sentence and "that is right" in hello.sentence
     hello.press("← Earlier")
     assert hello.sentence.startswith("t = 3") and "says l" in hello.sentence
@@ -98,7 +98,7 @@ def test_backwards_the_shares_add_up_to_the_gradient(hello: Driver) -> None:
 
 def test_a_link_brings_the_moment_back(hello: Driver) -> None:
     hello.slide("Time t", "End")
-    hello.slide("Updates of training", "End")
+    hello.slide("Updates", "End")
     link, sentence = hello.page.get_attribute(".live-link", "href"), hello.sentence
     assert link == "#live=hello&t=4&updates=400"
     hello.open(link)

@@ -28,15 +28,22 @@ class Place(NamedTuple):
     """Where a live figure stands."""
 
     figure: str  # the folder under web/live
-    chapter: str  # the chapter's number, for tests: a chapter that is not there yet is passed over by it
+    chapter: str  # a word of its chapter's file name, by which tests find it
     alt: str  # how the alt text of the static figure before it begins
     start: Mapping[str, Any] = MappingProxyType({})  # what it shows first there
 
 
 PLACES = (
-    Place("hello", "01", "A recurrent network unrolled over four steps.", {"updates": 400, "t": 3}),
-    Place("hello", "02", "Left, a heat map of the three state numbers after reading h, e, l and l"),
-    Place("hello", "04", "A network unrolled over three steps with one output", {"backward": True, "t": 4}),
+    Place("hello", "feedforward", "A recurrent network unrolled over four steps.", {"updates": 400, "t": 3}),
+    Place(
+        "hello", "vanilla-update", "Left, a heat map of the three state numbers after reading h, e, l and l"
+    ),
+    Place(
+        "hello",
+        "backpropagation-through-time",
+        "A network unrolled over three steps with one output",
+        {"backward": True, "t": 4},
+    ),
 )
 FIGURES = tuple(dict.fromkeys(place.figure for place in PLACES))
 

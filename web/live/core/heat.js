@@ -1,10 +1,10 @@
 /** Numbers as tints: orange for plus, blue for minus, the paper for nothing; the number itself always stands by. */
 import { html, svg } from "./dom.js";
 
-/** How full a tint is, in per cent: at most 55, so that ink on it can still be read. */
+/** How full a tint is, in per cent: at most 45, so that ink on it can still be read. */
 export function fullness(/** @type {number} */ value, /** @type {number} */ limit) {
-  if (!Number.isFinite(value)) return 55;
-  return Math.round(55 * Math.min(Math.abs(value) / limit, 1));
+  if (!Number.isFinite(value)) return 45;
+  return Math.round(45 * Math.min(Math.abs(value) / limit, 1));
 }
 
 /** Class and style of a tinted element. */

@@ -37,7 +37,7 @@ export default {
     });
     frame.controls.append(
       slider(frame, "t", { label: "Time t", say: (t) => (t === 0 ? "0, nothing read yet" : `${t}, reads ${data.text[t - 1]}`) }),
-      slider(frame, "updates", { label: "Updates of training", say: (k) => `${k}: loss ${short(reads[data.updates.indexOf(k)].loss, 3)}` }),
+      slider(frame, "updates", { label: "Updates", say: (k) => `${k}: loss ${short(reads[data.updates.indexOf(k)].loss, 3)}` }),
       steps(frame, "t", { back: "← Earlier", on: "Later →" }),
       toggle(frame, "backward", { label: "Run it backward" }));
     frame.draw();
