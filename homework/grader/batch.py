@@ -1,5 +1,6 @@
 """Grade a folder: every submission gets a row, what is done is kept, several are graded at a time."""
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -7,7 +8,9 @@ import os
 import queue
 import re
 import secrets
+import signal
 import sys
+import threading
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import fields
@@ -71,7 +74,11 @@ class Batch:
 
     def run(self) -> list[Row]:
         """Grade what is not graded yet, write everything. After an interrupt the rest has rows that say so."""
-        found = collect(self.folder)
+        last = contextlib.ExitStack()
+        with last:
+            return self._run(collect(self.folder), last)
+
+    def _run(self, found: list[Submission], last: contextlib.ExitStack) -> list[Row]:
         rows: dict[Submission, Row] = {}
         pool = ThreadPoolExecutor(self.jobs)
         waiting = {pool.submit(self.one, submission): submission for submission in found}
@@ -84,6 +91,10 @@ class Batch:
                 log.info("%s", _line(row) + note)
                 bar.update()
         finally:
+            if threading.current_thread() is threading.main_thread():
+                # a second interrupt must not cost the tables
+                before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+                last.callback(signal.signal, signal.SIGINT, before)
             pool.shutdown(wait=True, cancel_futures=True)
             bar.close()
             for submission in found:
@@ -95,7 +106,7 @@ class Batch:
         return ordered
 
     def one(self, submission: Submission) -> Row:
-        """Grade one submission, or take what an earlier run found. Never raises: what goes wrong is in the row."""
+        """Grade one submission, or take an earlier run's outcome. What goes wrong is in the row; raises CannotWrite alone."""
         row = Row(submission, Outcome("unreadable", 0, reason=submission.reason))
         if submission.path is None:
             return row
@@ -120,6 +131,8 @@ class Batch:
             finally:
                 self.cores.put(core)
             report.write(state, json.dumps({"key": key, "outcome": row.outcome.as_json()}) + "\n")
+        except report.CannotWrite:
+            raise  # it would be so for every other: the run ends
         except Unreadable as error:
             row.outcome.reason = tidy(str(error))
         except BadHomework as error:

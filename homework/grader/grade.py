@@ -21,7 +21,7 @@ from homework.grader.questions import UNSET, BadHomework, Check, Homework, Quest
 
 STATES = {
     "late": "ran longer than the {total:g} s a submission has",
-    "memory": "took more than {memory_mb} MB of memory",
+    "memory": "took more than {sum_mb} MB of memory",
     "processes": "started too many processes",
     "files": "made more than {files:,} files",
     "flood": "sent too much output",
@@ -125,7 +125,7 @@ def grade_cells(
     if not run.ready:
         raise RuntimeError(f"the sandbox did not start: {tidy(run.told) or run.state}")
     outcome = Outcome("graded" if run.state == "done" else "stopped", seed, seconds=run.seconds)
-    limits = vars(homework.limits)
+    limits = vars(homework.limits) | {"sum_mb": homework.limits.sum_mb}
     if run.state != "done":
         outcome.reason = "the notebook " + STATES[run.state].format(**limits)
     outcome.cells = list(_cell_troubles(code, run, limits))

@@ -74,10 +74,15 @@ class Limits:
     start: float = (
         60.0  # until numpy and torch are imported, which is no notebook's doing: a busy machine may need it
     )
-    memory_mb: int = 2000  # of one process, and of all together
+    memory_mb: int = 2000  # of one process
     processes: int = 48
     disk_mb: int = 64  # each of /tmp, /home and /dev/shm, and the largest file
     files: int = 20_000  # in these three together: a file without content still takes the kernel's memory
+
+    @property
+    def sum_mb(self) -> int:
+        """Memory of all together: more than one may take, so that it meets its own limit however busy the machine is."""
+        return self.memory_mb * 5 // 4
 
 
 @dataclass(frozen=True)

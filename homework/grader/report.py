@@ -1,5 +1,6 @@
 """What a run leaves: a table with a row for every submission, one for the LMS, and feedback in words."""
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -30,12 +31,21 @@ class Row:
         return self.outcome.status != "graded"
 
 
+class CannotWrite(Exception):
+    """A file of results that could not be written, and why; nothing of it is left."""
+
+
 def write(path: Path, text: str) -> None:
     """Write a file beside and rename it: nobody ever sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    beside.write_text(text, encoding="utf-8", newline="")
-    beside.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(text, encoding="utf-8", newline="")
+        beside.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise CannotWrite(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def number(points: float | None) -> str:

@@ -90,6 +90,7 @@ def run(
                 pass_fds=[rules, listed, told],
                 env={},
                 cwd="/",
+                process_group=0,  # the interrupt of a terminal is the grader's to answer
             )
         finally:
             os.close(told)
@@ -140,7 +141,7 @@ def _listen(process: subprocess.Popen[bytes], result: Run, limits: Limits) -> No
                 if len(pids) > 2 * limits.processes:
                     result.state = "processes"
                     return
-                if watch.megabytes(pids, limits.memory_mb) > limits.memory_mb:
+                if watch.megabytes(pids, limits.sum_mb) > limits.sum_mb:
                     result.state = "memory"
                     return
                 if result.ready and pids[1:] and watch.files(pids[1], bwrap.WRITABLE) > limits.files:
@@ -181,7 +182,9 @@ def _finish(process: subprocess.Popen[bytes], first: int, result: Run) -> None:
         try:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(last, signal.SIGKILL)
-            if not select.select([last], [], [], 10)[0]:
+            ended = select.poll()  # select() knows no file number above 1,023
+            ended.register(last, select.POLLIN)
+            if not ended.poll(10_000):
                 raise RuntimeError("the sandbox is still there 10 s after it was killed")
         finally:
             os.close(last)

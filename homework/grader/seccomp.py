@@ -2,7 +2,8 @@
 
 Refused: sockets of every kind (a network namespace does not hold back vsock), memory that no limit counts (memfd,
 System V shared memory, shared mappings without a file), new namespaces and mounts, tracing other processes, leaving
-the core, and the large interfaces in which kernels have had their holes. Calls newer than this list are not there.
+the core, writing out every program's files (sync, for which neighbours wait), and the large interfaces in
+which kernels have had their holes. Calls newer than this list are not there.
 """
 
 import platform
@@ -26,6 +27,8 @@ SYSCALLS: dict[str, tuple[int | None, int | None]] = {
     "modify_ldt": (154, None),
     "pivot_root": (155, 41),
     "chroot": (161, 51),
+    "sync": (162, 81),
+    "syncfs": (306, 267),
     "acct": (163, 89),
     "mount": (165, 40),
     "umount2": (166, 39),

@@ -71,7 +71,7 @@ def test_memory_of_many_processes_is_added_up(unharmed):
     small = replace(NUMPY, limits=replace(QUICK, cell=12, cells=12, memory_mb=500))
     outcome = grade_cells(small, first(HOARDERS), seed=3)
     assert outcome.status == "stopped"
-    assert "more than 500 MB" in outcome.reason
+    assert "more than 625 MB" in outcome.reason
 
 
 def test_says_it_is_done_before_it_is_asked(unharmed):

@@ -21,6 +21,7 @@ QUIET = (
     ast.Subscript,
 )
 QUIET_PARTS = (ast.expr_context, ast.operator, ast.unaryop, ast.Slice)
+DEEPEST = 50_000  # calls inside one another
 _MAGIC = re.compile(r"^([ \t]*)(?:[!%]|\w[\w, ]*=\s*[!%]).*$", re.MULTILINE)
 _flags = [0]  # of `from __future__`: in a notebook they hold for the cells after it too
 _compile, _exec, _parse = compile, exec, ast.parse
@@ -30,8 +31,14 @@ def fresh_namespace() -> dict[str, Any]:
     """A new `__main__` for the notebook, with what a notebook has without importing it."""
     module = types.ModuleType("__main__")
     sys.modules["__main__"] = module
+    sys.setrecursionlimit = _cap_recursion
     module.__dict__.update(__builtins__=builtins, display=lambda *_, **__: None, get_ipython=lambda: _Shell())
     return module.__dict__
+
+
+def _cap_recursion(limit: int, set_limit: Any = sys.setrecursionlimit) -> None:
+    """As `sys.setrecursionlimit`, but what recurses without end meets it, and not the memory or the clock first."""
+    set_limit(min(limit, DEEPEST))
 
 
 class _Shell:
