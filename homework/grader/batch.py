@@ -106,7 +106,7 @@ class Batch:
         return ordered
 
     def one(self, submission: Submission) -> Row:
-        """Grade one submission, or take an earlier run's outcome. What goes wrong is in the row; raises CannotWrite alone."""
+        """Grade one submission, or take an earlier run's outcome. Faults are in the row; raises CannotWrite alone."""
         row = Row(submission, Outcome("unreadable", 0, reason=submission.reason))
         if submission.path is None:
             return row

@@ -81,7 +81,7 @@ class Limits:
 
     @property
     def sum_mb(self) -> int:
-        """Memory of all together: more than one may take, so that it meets its own limit however busy the machine is."""
+        """Memory of all together: above one process's, so that one alone meets its own limit first."""
         return self.memory_mb * 5 // 4
 
 
