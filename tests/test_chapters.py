@@ -189,8 +189,16 @@ SPOILED = {
         _edit(3, "print('sum', 6)", "print('over 97 % right')"),
         "cell 3: prints a number typed by hand, expected one that was measured: 'over 97 % right'",
     ),
-    "nothing to write": (_edit(6, "it yourself", "me"), "found no section '## Write it yourself'"),
-    "nothing to check": (_edit(9, "Check", "Ask"), "found no section '## Check yourself'"),
+    "nothing to write": (_edit(6, "it yourself", "me"), "found 0 sections '## Write it yourself'"),
+    "nothing to check": (_edit(9, "Check", "Ask"), "found 0 sections '## Check yourself'"),
+    "exercises twice": (
+        _edit(10, "## What", "## Exercises\n\n## What"),
+        "found 2 sections '## Exercises', expected one",
+    ),
+    "questions twice": (
+        _edit(10, "## What", "## Check yourself\n\n## What"),
+        "found 2 sections '## Check yourself'",
+    ),
     "two questions": (
         _edit(9, "<details>\n<summary>Why?</summary>\n\nSo.\n</details>\n\n" * 3, "<details>x</details>" * 2),
         "check yourself: 2 answers in <details>, expected 3 to 5",
@@ -212,7 +220,7 @@ SPOILED = {
     ),
     "no exercises": (
         _edit(8, "## Exercises", "## Questions"),
-        "found no section '## Exercises'",
+        "found 0 sections '## Exercises', expected one",
     ),
     "stored error": (
         _set(

@@ -100,11 +100,11 @@ def typed_numbers(cells: list[dict[str, Any]]) -> Iterator[tuple[int, str]]:
                 yield index, " ".join(said)
 
 
-def sections(cells: list[dict[str, Any]]) -> dict[str, str]:
-    """The text of each section of the second level, by its heading."""
+def sections(cells: list[dict[str, Any]], heading: str) -> list[str]:
+    """The text of each section of the second level that has this heading."""
     text = "\n\n".join(source(c) for c in cells if c["cell_type"] == "markdown")
     parts = re.split(r"^## ", FENCE.sub(lambda f: f.group().replace("\n#", "\n #"), text), flags=re.M)[1:]
-    return {heading.strip(): body for heading, _, body in (part.partition("\n") for part in parts)}
+    return [body for found, _, body in (part.partition("\n") for part in parts) if found.strip() == heading]
 
 
 def problems(cells: list[dict[str, Any]]) -> Iterator[str]:
@@ -115,10 +115,10 @@ def problems(cells: list[dict[str, Any]]) -> Iterator[str]:
         yield f"{count} lines of code in view, expected at most {MAX_LINES} (fold what draws or only asserts)"
     for index, text in typed_numbers(cells):
         yield f"cell {index}: prints a number typed by hand, expected one that was measured: {text!r}"
-    found = sections(cells)
-    if "Write it yourself" not in found:
-        yield "found no section '## Write it yourself'"
-    if "Check yourself" not in found:
-        yield "found no section '## Check yourself'"
-    elif (count := len(DETAILS.findall(found["Check yourself"]))) not in QUESTIONS:
+    for heading in ("Write it yourself", "Check yourself"):
+        if (count := len(sections(cells, heading))) != 1:
+            yield f"found {count} sections '## {heading}', expected one"
+    for text in sections(cells, "Check yourself"):
+        if (count := len(DETAILS.findall(text))) in QUESTIONS:
+            continue
         yield f"check yourself: {count} answers in <details>, expected {QUESTIONS.start} to {QUESTIONS.stop - 1}"

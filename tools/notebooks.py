@@ -102,10 +102,11 @@ def _notebook_problems(nb: dict[str, Any]) -> Iterator[str]:
 
 
 def _exercise_problems(cells: list[dict[str, Any]]) -> Iterator[str]:
-    exercises = in_view.sections(cells).get("Exercises")
-    if exercises is None:
-        yield "found no section '## Exercises'"
+    found = in_view.sections(cells, "Exercises")
+    if len(found) != 1:
+        yield f"found {len(found)} sections '## Exercises', expected one"
         return
+    exercises = found[0]
     numbers = re.findall(r"^(?:###\s+|\*\*)Exercise (\d+)", exercises, flags=re.M)
     if numbers != [str(n + 1) for n in range(EXERCISES)]:
         yield f"exercises: found numbers {numbers}, expected '### Exercise 1' to '### Exercise {EXERCISES}'"
