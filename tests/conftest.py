@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,3 +78,29 @@ def otter() -> None:
         if os.environ.get("CI") == "true":
             pytest.fail("otter-grader is not installed: make homework installs it (CI=true)")
         pytest.skip("otter-grader is not installed: make homework installs it")
+
+
+# For tests/live. Not in a conftest.py there: the tests import ROOT from `conftest`, a name for one file alone.
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium, where it is."""
+    from harness import missing
+    from site_checker import shots
+
+    if shots.find_browser() is None:
+        missing("no Chromium or Chrome on this machine")
+    with shots.sync_playwright() as playwright:
+        browser = shots.launch(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    """Node.js, which runs the modules without a browser."""
+    from harness import missing
+
+    path = shutil.which("node")
+    if path is None:
+        missing("no node on this machine; on Debian: apt-get install nodejs")
+    return str(path)
