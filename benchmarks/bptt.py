@@ -19,7 +19,7 @@ from tqdm import tqdm
 from benchmarks import record
 from unrolled.bptt import rnn_through_time
 from unrolled.cells import RNNCell, RNNState
-from unrolled.unroll import unroll
+from unrolled.networks import unroll
 
 SIZES = (
     (25, 1, 65, 100),

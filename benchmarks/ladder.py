@@ -18,10 +18,9 @@ import torch
 from benchmarks import sweep
 from benchmarks.sweep import python_source
 from unrolled.cells import detach
-from unrolled.corpora import stream_chunks
-from unrolled.language import CharacterModel
-from unrolled.recipes import Recipe
-from unrolled.training import clip_gradient, cross_entropy, evaluate
+from unrolled.data import stream_chunks
+from unrolled.models import CharacterModel
+from unrolled.training import Recipe, clip_gradient, cross_entropy, evaluate
 
 NAME = "ladder"
 COMMAND = "python -m benchmarks.ladder"

@@ -18,14 +18,14 @@ from typing import Any
 from tqdm import tqdm
 
 from benchmarks import record, sweep
-from unrolled.league import CELLS, TASKS, Outcome, Rules, compete, equal_sizes
+from unrolled.probes import CONTENDERS, TASKS, Outcome, Rules, compete, equal_sizes
 
 NAME = "league"
 COMMAND = "python -m benchmarks.league"
 RULES = Rules(updates=1000, batch_size=32, check_every=25, validation=200, held_out=2000, clip_norm=1.0)
 FULL: dict[str, Any] = {
     "tasks": list(TASKS),
-    "cells": list(CELLS),
+    "cells": list(CONTENDERS),
     "lags": [5, 10, 20, 40, 80],
     "seeds": list(range(6)),
     "trial_seeds": [100, 101, 102],

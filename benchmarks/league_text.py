@@ -16,7 +16,7 @@ import torch
 
 from benchmarks import sweep
 from benchmarks.sweep import python_source
-from unrolled.language import CharacterModel
+from unrolled.models import CharacterModel
 from unrolled.training import Config, evaluate, train
 
 NAME = "league_text"

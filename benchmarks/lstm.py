@@ -19,10 +19,10 @@ from tqdm import tqdm
 
 from benchmarks import lstm_tries, record
 from benchmarks.bptt import SIZES, THREADS, ratio, rounds, stored
+from unrolled.bptt import lstm_through_time
+from unrolled.cells import LSTMCell, LSTMState
 from unrolled.device import keep_freed_memory
-from unrolled.gated import LSTMCell, LSTMState
-from unrolled.gated_bptt import lstm_through_time
-from unrolled.unroll import unroll
+from unrolled.networks import unroll
 
 COMMAND = "python -m benchmarks.lstm"
 CHANGES = lstm_tries.changes()

@@ -15,8 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unrolled import _lstm_steps, _products, gated_bptt
-from unrolled.gated_bptt import _LSTMThroughTime
+from unrolled.bptt import _lstm_steps, _products
+from unrolled.bptt import lstm as gated_bptt
+from unrolled.bptt.lstm import _LSTMThroughTime
 
 __all__ = ["Halves", "changes", "compiled_by_torch"]
 

@@ -18,13 +18,12 @@ from typing import Any
 import torch
 
 from benchmarks import record
-from unrolled import corpora
-from unrolled.language import load, save
-from unrolled.recipes import Recipe, open_corpus
-from unrolled.runs import run, scores
+from unrolled.data import corpora
+from unrolled.models import load, save
+from unrolled.training import Recipe, losses_on, open_corpus, run
 
 COMMAND = "python -m benchmarks.pretrained"
-FOLDER = Path(__file__).parents[1] / "lib/unrolled/data/pretrained"
+FOLDER = Path(__file__).parents[1] / "lib/unrolled/assets/pretrained"
 WORK = Path(__file__).parents[1] / "_build/pretrained"  # where a run that is under way keeps its checkpoints
 MODELS = {
     "names": Recipe(
@@ -64,7 +63,7 @@ def make(name: str, recipe: Recipe, source: str | None, folder: Path, work: Path
     model = load(work / name).half()
     save(model, folder / name, **about)
     stored = load(folder / name)  # in single precision again: what is scored is what was stored
-    found = {split: scores(stored, getattr(corpus, split)[:EXCERPT]) for split in ("validation", "test")}
+    found = {split: losses_on(stored, getattr(corpus, split)[:EXCERPT]) for split in ("validation", "test")}
     save(model, folder / name, **about, scores=found)
     return found
 

@@ -20,13 +20,10 @@ from typing import Any
 import torch
 
 from benchmarks import record, transformer
-from unrolled import corpora
-from unrolled.corpora import Corpus
+from unrolled.data import Corpus, Vocabulary, corpora
 from unrolled.device import keep_freed_memory
-from unrolled.language import Vocabulary, load
-from unrolled.recipes import Recipe
-from unrolled.runs import WINDOW, run, scores
-from unrolled.training import evaluate
+from unrolled.models import load
+from unrolled.training import WINDOW, Recipe, evaluate, losses_on, run
 
 NAME = "quality"
 COMMAND = "python -m benchmarks.quality"
@@ -74,7 +71,7 @@ def of_recurrent(recipe: Recipe, text: str, source: str | None) -> dict[str, Any
         result = run(dataclasses.replace(recipe, corpus=source or recipe.corpus), folder, device="cpu")
         wall = time.perf_counter() - began
         model = load(folder)
-    found = scores(model, text)
+    found = losses_on(model, text)
     ids = model.vocabulary.encode(text)
     return {
         "parameters": result["parameters"],

@@ -15,11 +15,10 @@ from torch import nn
 from tqdm import tqdm
 
 from benchmarks import record, sweep
+from unrolled.data import RECALL_INPUTS, RECALL_SYMBOLS, delayed_recall, one_hot
 from unrolled.device import stack_seeds
-from unrolled.language import one_hot
-from unrolled.tasks import RECALL_INPUTS, RECALL_SYMBOLS, delayed_recall
+from unrolled.models import ManyToOne
 from unrolled.training import clip_gradient, cross_entropy
-from unrolled.wirings import ManyToOne
 
 NAME = "recall_by_window"
 COMMAND = "python -m benchmarks.recall_by_window"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 # Inside the library, so that a chapter finds what it draws wherever the library is installed, on Colab too.
-FOLDER = Path(__file__).parents[1] / "lib/unrolled/data/results"
+FOLDER = Path(__file__).parents[1] / "lib/unrolled/assets/results"
 
 
 def processor() -> str:

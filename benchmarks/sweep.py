@@ -10,8 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from benchmarks import record
-from unrolled.corpora import python
-from unrolled.language import Vocabulary
+from unrolled.data import Vocabulary, python
 
 Run = dict[str, Any]
 

@@ -17,8 +17,8 @@ from typing import Any
 import torch
 
 from benchmarks import quality, record, transformer
-from unrolled import corpora
-from unrolled.recipes import Recipe
+from unrolled.data import corpora
+from unrolled.training import Recipe
 
 LOG = Path(__file__).with_name("tries.json")
 

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
-from unrolled.style import COLOURS
+from unrolled.figures import COLOURS
 
 WEB = Path(__file__).resolve().parents[1] / "web"
 

@@ -10,7 +10,8 @@ import torch
 from torch.nn import functional as F
 
 from unrolled.cells import detach
-from unrolled.language import CharacterModel, Vocabulary
+from unrolled.data import Vocabulary
+from unrolled.models import CharacterModel
 
 SEEDS = 3  # runs of a setting, at least
 

@@ -22,7 +22,7 @@ def setup(seed: int = 0) -> None:
     import torch
 
     from unrolled.device import keep_freed_memory, seed_everything
-    from unrolled.style import use_style
+    from unrolled.figures.style import use_style
 
     use_style()
     keep_freed_memory()

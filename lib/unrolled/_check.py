@@ -6,8 +6,6 @@ from typing import Any
 
 from torch import Tensor
 
-__all__ = ["check_choice", "check_count", "check_ids", "check_tensor"]
-
 
 def _came(value: Any) -> str:
     if isinstance(value, Tensor):

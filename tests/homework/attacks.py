@@ -169,7 +169,7 @@ time.time = time.monotonic = time.perf_counter = lambda: 0.0
 time.sleep = lambda seconds: None
 """
 IMPORT_ANSWER = """
-for name in ("homework.hw01.reference", "unrolled.cells", "questions", "tests.homework.classroom", "hidden_checks"):
+for name in ("homework.hw01.reference", "unrolled.cells.rnn", "questions", "tests.homework.classroom", "hidden_checks"):
     try:
         module = __import__(name, fromlist=["*"])
         linear = getattr(module, "linear", None) or linear

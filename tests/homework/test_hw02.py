@@ -6,12 +6,10 @@ import torch
 from handed_in import assert_costs, grade, loaded, lost, run, seeds, solution, student
 
 from homework.grader import grade_cells
-from unrolled.cells import RNNCell
-from unrolled.corpora import stream_chunks
-from unrolled.gated import GATES, LSTMCell, LSTMState, lstm_step
-from unrolled.highway import direct_path
-from unrolled.probe import cosine_to_full
-from unrolled.unroll import unroll
+from unrolled.cells import GATES, LSTMCell, LSTMState, RNNCell, lstm_step
+from unrolled.data import stream_chunks
+from unrolled.networks import unroll
+from unrolled.probes import cosine_to_full, direct_path
 
 HW, questions, reference = loaded("hw02")
 SOLUTION = solution("hw02")

@@ -12,9 +12,8 @@ from handed_in import assert_costs, grade, judged, loaded, lost, run, seeds, sol
 
 from homework.grader import grade_cells
 from tools import homework as build
-from unrolled.corpora import names
-from unrolled.language import generate, load
-from unrolled.sampling import probabilities
+from unrolled.data import names
+from unrolled.models import generate, load, probabilities
 from unrolled.training import Config, evaluate, train
 
 HW, questions, reference = loaded("hw03")
@@ -856,7 +855,7 @@ def test_the_notebook_s_check_says_it(name):
 
 ALTERNATIVES = {
     "the nucleus by the library, tempered as powers": """
-from unrolled.sampling import probabilities
+from unrolled.models import probabilities
 
 def choice(logits, temperature, top_p):
     p = probabilities(logits, top_p=top_p) ** (1 / temperature)

@@ -10,7 +10,7 @@ import harness
 import pytest
 from harness import ROOT, live
 
-from unrolled.style import COLOURS
+from unrolled.figures import COLOURS
 
 LIMIT = 60_000  # bytes of script of one figure, its own numbers included; weights that are asked for come beside it
 

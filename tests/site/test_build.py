@@ -13,7 +13,7 @@ sys.path += [str(ROOT / "tools"), str(ROOT / "web")]
 pytest.importorskip("sphinx", reason="needs the extra `book`")
 
 import art  # noqa: E402
-from unrolled.style import COLOURS  # noqa: E402
+from unrolled.figures import COLOURS  # noqa: E402
 from unrolled_site import assets, chapter_map, library  # noqa: E402
 
 SVG = "{http://www.w3.org/2000/svg}"

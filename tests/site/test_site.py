@@ -11,7 +11,7 @@ import pytest
 import yaml
 from site_checker import HTML, ROOT, Links, Watched, shots
 
-from unrolled.style import COLOURS
+from unrolled.figures import COLOURS
 
 pytestmark = pytest.mark.site
 

@@ -8,7 +8,7 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.errors import ExtensionError
 
-from unrolled.style import COLOURS
+from unrolled.figures import COLOURS
 
 WEB = Path(__file__).resolve().parents[1]
 # The parts of the stylesheet, in web/styles/, each named after what it dresses; where two speak of one thing, the

@@ -8,7 +8,7 @@ from sphinx.application import Sphinx
 
 import unrolled
 from benchmarks import bptt, lstm
-from unrolled.results import stored_result
+from unrolled.probes import stored_result
 
 PLACEHOLDER = "{{ modules }}"
 SPEED = {"{{ speed }}": bptt, "{{ speed of the LSTM }}": lstm}

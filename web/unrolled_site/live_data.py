@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from unrolled.language import CharacterModel, Vocabulary
+from unrolled.data import Vocabulary
+from unrolled.models import CharacterModel
 from unrolled.training import Config, fit
 
 UPDATES = (0, 1, 2, 3, 5, 7, 10, 15, 20, 25, 30, 40, 50, 60, 80, 100, 150, 200, 300, 400)

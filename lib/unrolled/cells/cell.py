@@ -1,0 +1,86 @@
+r"""What every cell has in common: a step `h_t, state = cell(x_t, state)`, sizes, a first state, checks.
+
+Symbols are the lecture's; weights are stored (out, in) as in torch, and a step is written `x @ W.mT`, which is $W x$
+for each row of a batch. A leading axis of seeds on every weight trains that many models at once, each on its own.
+"""
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from unrolled._check import check_count, check_tensor
+
+
+def detach(state: Any) -> Any:
+    """The same numbers without their history: gradients stop here, the forward pass does not notice.
+
+    Args:
+        state: what any module of the library returned as its state; nested tuples keep their form.
+
+    Taught in chapter 05, where this line is what makes backpropagation truncated.
+    """
+    if isinstance(state, Tensor):
+        return state.detach()
+    if isinstance(state, tuple):
+        parts = (detach(part) for part in state)
+        return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)
+    raise TypeError(f"state: expected a tensor or a tuple of them, got {type(state).__name__} {state!r:.60}")
+
+
+class Cell(nn.Module):
+    """What every cell has in common: sizes, a first state, checks, one step.
+
+    A cell says what its state is (`State`, a NamedTuple whose first part is `h`), makes its weights, gives `traced`,
+    and exchanges its weights with torch's.
+
+    Args:
+        input_size: P, numbers in one input.
+        hidden_size: m, numbers in each part of the state.
+    """
+
+    State: ClassVar[Any]
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.input_size = check_count("input_size", input_size)
+        self.hidden_size = check_count("hidden_size", hidden_size)
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Draw every weight anew from torch's global generator."""
+        bound = self.hidden_size**-0.5
+        for weight in self.parameters():
+            weight.uniform_(-bound, bound)
+
+    def initial_state(self, batch_size: int) -> Any:
+        """The state before the first input: zeros, (B, m) each, or (S, B, m) with a leading axis of seeds."""
+        check_count("batch_size", batch_size)
+        W = next(self.parameters())
+        zeros = W.new_zeros(*W.shape[:-2], batch_size, self.hidden_size)
+        return self.State(*[zeros] * len(self.State._fields))
+
+    def check_state(self, state: Any, batch_size: int) -> Any:
+        """Return `state` if it is one of this cell's that fits the batch, else raise by name."""
+        if not isinstance(state, self.State):
+            expected = f"{self.State.__name__}({', '.join(self.State._fields)})"
+            raise TypeError(f"state: expected {expected}, got {type(state).__name__} {state!r:.60}")
+        for name, part in zip(state._fields, state, strict=True):
+            check_tensor(f"state.{name}", part, "... B m", B=batch_size, m=self.hidden_size)
+        return state
+
+    def traced(self, x_t: Tensor, state: Any) -> tuple[Tensor, Any, dict[str, Tensor]]:
+        """One step that also tells everything that was computed inside, by name, each (B, m)."""
+        raise NotImplementedError
+
+    def forward(self, x_t: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """One step: x_t of shape (B, P) and a state in, h_t of shape (B, m) and the next state out."""
+        check_tensor("x_t", x_t, "... B P", P=self.input_size)
+        B = x_t.shape[-2]
+        state = self.initial_state(B) if state is None else self.check_state(state, B)
+        h_t, state, _ = self.traced(x_t, state)
+        return h_t, state
+
+    def extra_repr(self) -> str:
+        """The sizes, for `print(cell)`."""
+        return f"input_size={self.input_size}, hidden_size={self.hidden_size}"

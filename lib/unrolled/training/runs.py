@@ -1,0 +1,268 @@
+"""Long runs: truncated BPTT by a recipe, with checkpoints from which a run goes on exactly where it was.
+
+A run's folder holds `checkpoint-…`, everything the next update depends on; `best-…`, the model that did best on the
+validation text; and in the end `result.json`, its scores with the recipe that made them. Under `torchrun` the processes
+share the rows of each batch, and the first one writes.
+"""
+
+import json
+import math
+import os
+import platform
+import time
+import warnings
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from unrolled.data import Corpus, Vocabulary
+from unrolled.device import default_device, keep_freed_memory
+from unrolled.models import CharacterModel, DamagedFile
+from unrolled.models.checkpoints import read_newest, read_pair, write_file, write_numbered, write_pair
+from unrolled.training.loops._ranks import Ranks
+from unrolled.training.loops._state import Run
+from unrolled.training.loops.loops import evaluate
+from unrolled.training.loops.recipes import Recipe, fingerprint, open_corpus
+
+WINDOW = 256  # characters that a score in fresh windows may look back on
+
+
+def in_units(nats: float) -> dict[str, float | None]:
+    r"""A mean loss in nats a character, the same in bits, and the perplexity $e^{\text{mean}}$.
+
+    From 700 nats on, where a model has diverged, the perplexity is None: floats end there, and JSON has no infinity.
+
+    Taught in chapter 07.
+    """
+    return {
+        "nats": nats,
+        "bits": nats / math.log(2),
+        "perplexity": math.exp(nats) if nats < 700 else None,
+    }
+
+
+def losses_on(
+    model: CharacterModel, text: str, *, rows: int = 1, window: int | None = WINDOW
+) -> dict[str, Any]:
+    """The loss on a text in two ways, which differ and are both told: state carried, and in fresh windows.
+
+    Args:
+        model: a character model.
+        text: the text, of at least two characters.
+        rows: rows read side by side with the state carried; 1 reads the text as it is, more is faster and a little
+            pessimistic.
+        window: length of the fresh windows; None leaves them out. See `unrolled.training.evaluate`.
+
+    Returns:
+        `carried` and `windows`, each in nats, bits and perplexity (see `in_units`), and how many `characters` were
+        predicted.
+    """
+    ids = model.vocabulary.encode(text).to(model.readout.W_hy.device)
+    found: dict[str, Any] = {"characters": ids.shape[0] - 1, "rows": rows}
+    found["carried"] = in_units(evaluate(model, ids, batch_size=rows))
+    if window is not None:
+        nats = evaluate(model, ids, batch_size=64, window=window)
+        found["windows"] = {"window": window, **in_units(nats)}
+    return found
+
+
+def training_device(name: str = "auto") -> torch.device:
+    """The device of a run.
+
+    Args:
+        name: a device such as `"cpu"`, `"cuda"`, `"cuda:1"` or `"mps"`; `"auto"` takes what `UNROLLED_DEVICE` names,
+            else cuda, mps or cpu, the first there is.
+
+    Raises:
+        ValueError: no such device.
+    """
+    if name == "auto":
+        device = default_device()
+        asked = os.environ.get("UNROLLED_DEVICE")
+        if asked and not _has(device.type):
+            raise ValueError(f"UNROLLED_DEVICE: expected a device of this machine, got {asked!r}")
+        return torch.device("mps") if not asked and device.type == "cpu" and _has("mps") else device
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"device: expected auto, cpu, cuda or mps, got {name!r}") from error
+    if not _has(device.type):
+        raise ValueError(f"device: expected a device of this machine, got {name!r}")
+    return device
+
+
+def _has(kind: str) -> bool:
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    return there.get(kind, False)
+
+
+def stored_recipe(folder: str | Path) -> Recipe | None:
+    """The recipe that the run in a folder began with; None where there is no run."""
+    _, pair, refused = read_newest(folder, "checkpoint")
+    if pair is None and refused:
+        raise DamagedFile("; ".join(refused))
+    return None if pair is None else Recipe.from_dict(pair.about["recipe"])
+
+
+def run(
+    recipe: Recipe,
+    folder: str | Path,
+    *,
+    resume: bool = False,
+    device: torch.device | str = "auto",
+    progress: bool | None = None,
+) -> dict[str, Any]:
+    """Train by a recipe, from the start or from the newest whole checkpoint, to the end.
+
+    A run that was killed at any moment and goes on with `resume=True` ends, on a CPU with the same number of threads,
+    in one process or two, in the weights of one that was not, to the bit. More processes may add their gradients in
+    another order after a stop: they agree to rounding.
+
+    Args:
+        recipe: how to train, and on what.
+        folder: where to write; made where there is none.
+        resume: go on from the newest whole checkpoint in the folder; from the start where there is none.
+        device: see `training_device`.
+        progress: show a progress bar; None shows one unless `UNROLLED_PROGRESS=0`.
+
+    Returns:
+        What stands in `result.json`; under `torchrun`, nothing but in the first process.
+
+    Raises:
+        FileExistsError: the folder holds a run, and `resume` is False.
+        NotADirectoryError: the folder, or one it would stand in, is a file.
+        ValueError: the run in the folder began with another recipe or text.
+        DamagedFile: every checkpoint is damaged; one that is whole is used in place of newer ones, with a warning.
+        FloatingPointError: a loss or the gradient is not a number; the message says what to try.
+
+    Source: Williams and Peng (1990), Zaremba et al. (2014). Used in chapter 07; tested by killing it.
+    """
+    keep_freed_memory()
+    folder = Path(folder)
+    for place in (folder, *folder.parents):
+        if place.is_file():
+            raise NotADirectoryError(f"folder: expected a folder, got {folder}, where {place} is a file")
+    if isinstance(device, str):
+        device = training_device(device)
+    corpus = open_corpus(recipe.corpus)
+    if progress is None:
+        progress = os.environ.get("UNROLLED_PROGRESS") != "0"
+    with Ranks(device) as ranks, torch.random.fork_rng([ranks.device] if ranks.device.type == "cuda" else []):
+        going = Run(recipe, corpus, ranks)
+        _take_up(going, folder, resume)
+        _go_on(going, folder, progress and ranks.first)
+        return _finish(going, folder) if ranks.first else {}
+
+
+def _take_up(going: Run, folder: Path, resume: bool) -> None:
+    """Restore the newest whole checkpoint, the same in every process, or write the first one."""
+    number = -1
+    if going.ranks.first:
+        path, _, refused = read_newest(folder, "checkpoint")
+        if path is not None:
+            number = int(path.name.rpartition("-")[2])
+        elif refused:
+            number = -2
+        for reason in refused:
+            warnings.warn(f"{reason}; {path or 'nothing'} is used instead", stacklevel=3)
+    number = int(going.ranks.from_first(number))
+    if number == -2:
+        raise DamagedFile(f"{folder}: expected a whole checkpoint, found damaged ones only")
+    if number == -1:
+        _write(going, folder)
+        return
+    path = folder / f"checkpoint-{number:08d}"
+    if not resume:
+        raise FileExistsError(f"folder: expected one without a run, or resume; {folder} holds {path.name}")
+    going.unpack(*read_pair(path))
+
+
+def _write(going: Run, folder: Path) -> None:
+    tensors, about = going.pack()  # in every process
+    if going.ranks.first:
+        write_numbered(folder, "checkpoint", going.done, tensors, about, going.recipe.keep)
+
+
+def _go_on(going: Run, folder: Path, progress: bool) -> None:
+    recipe, ranks = going.recipe, going.ranks
+    validation = Vocabulary(going.corpus.characters).encode(going.corpus.validation).to(ranks.device)
+    rows = max(1, min(32, (validation.shape[0] - 1) // 100))
+    with tqdm(total=recipe.updates, initial=going.done, disable=not progress, unit="update") as bar:
+        while not going.finished:
+            began = time.perf_counter()
+            going.update()
+            going.seconds += time.perf_counter() - began
+            if going.done % recipe.evaluate_every == 0 or going.done == recipe.updates:
+                nats = evaluate(going.average, validation, batch_size=rows) if ranks.first else 0.0
+                if going.evaluated(ranks.from_first(nats)) and ranks.first:
+                    _write_best(going, folder)
+            if going.done % recipe.checkpoint_every == 0 or going.finished:
+                _write(going, folder)
+            if progress:
+                _show(bar, going)
+
+
+def _show(bar: Any, going: Run) -> None:
+    rate = bar.format_dict["rate"]  # updates a second, smoothed; the bar adds the time left
+    speed = f", {rate * going.characters / going.done:,.0f} characters/s" if rate else ""
+    best = f", best {going.best[1]:.3f} on validation text" if going.best else ""
+    bar.set_postfix_str(f"loss {going.loss[-1]:.3f} nats{best}{speed}", refresh=False)
+    bar.update()
+
+
+def _write_best(going: Run, folder: Path) -> None:
+    assert going.best is not None
+    update, nats = going.best
+    about = {
+        "model": going.model.describe(),
+        "recipe": going.recipe.to_dict(),
+        "corpus": _described(going.corpus),
+        "update": update,
+        "validation_nats": nats,
+    }
+    write_numbered(folder, "best", update, dict(going.average.named_parameters()), about, keep=1)
+
+
+def _finish(going: Run, folder: Path) -> dict[str, Any]:
+    """Score the best model, and store the scores with it and with the recipe."""
+    path, pair, refused = read_newest(folder, "best")
+    if path is None or pair is None:
+        raise DamagedFile("; ".join(refused) or f"{folder}: expected the best model of this run, found none")
+    going.average.load_state_dict(pair.tensors)
+    found = losses_on(going.average, going.corpus.validation)
+    result = {
+        "recipe": going.recipe.to_dict(),
+        "corpus": pair.about["corpus"],
+        "parameters": sum(weight.numel() for weight in going.model.parameters()),
+        "updates": going.done,
+        "stopped_early": going.stopped_early,
+        "best_update": pair.about["update"],
+        "validation": found,
+        "evaluations": [list(each) for each in going.evaluations],
+        "last_training_nats": sum(going.loss[-100:]) / len(going.loss[-100:]),
+        "seconds": round(going.seconds, 3),
+        "characters_per_second": round(going.characters / going.seconds, 1) if going.seconds else None,
+        "device": str(going.ranks.device),
+        "bfloat16": going.bfloat16,
+        "processes": going.ranks.size,
+        "threads": torch.get_num_threads(),
+        "versions": {
+            "unrolled": version("unrolled"),
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+    write_pair(path, pair.tensors, {**pair.about, "validation": found})
+    write_file(folder / "result.json", json.dumps(result, indent=1).encode() + b"\n")
+    return result
+
+
+def _described(corpus: Corpus) -> dict[str, Any]:
+    lengths = {split: len(getattr(corpus, split)) for split in ("train", "validation", "test")}
+    told = {"name": corpus.name, "source": corpus.source, "licence": corpus.licence}
+    return {**told, "characters": lengths, "sha256": fingerprint(corpus)}
