@@ -26,8 +26,8 @@ from torch import Tensor
 
 from unrolled._check import check_tensor
 from unrolled.bptt import _fused, _lstm_steps
-from unrolled.bptt.rnn._products import adding_product
-from unrolled.bptt.rnn.rnn import in_stretches, is_zero, refuse_second_derivatives
+from unrolled.bptt._products import adding_product
+from unrolled.bptt.rnn import in_stretches, is_zero, refuse_second_derivatives
 
 
 def is_compiled(x: Tensor) -> bool:

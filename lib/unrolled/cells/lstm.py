@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from unrolled._check import check_choice
-from unrolled.cells.rnn.cell import Cell
+from unrolled.cells.cell import Cell
 
 # The rows of an LSTM's weights, m for each: input gate, forget gate, candidate (C_tilde), output gate.
 GATES = ("i", "f", "g", "o")

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from unrolled._check import check_choice
-from unrolled.cells.rnn.cell import Cell
+from unrolled.cells.cell import Cell
 
 NONLINEARITIES: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,

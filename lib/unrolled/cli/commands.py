@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from unrolled.cli.commands.console import (
+from unrolled.cli.console import (
     DEFAULTS,
     DeviceOption,
     JsonOption,

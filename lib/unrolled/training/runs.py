@@ -23,10 +23,10 @@ from unrolled.data import Corpus, Vocabulary
 from unrolled.device import default_device, keep_freed_memory
 from unrolled.models import CharacterModel, DamagedFile
 from unrolled.models.checkpoints import read_newest, read_pair, write_file, write_numbered, write_pair
-from unrolled.training.loops._ranks import Ranks
-from unrolled.training.loops._state import Run
-from unrolled.training.loops.loops import evaluate
-from unrolled.training.loops.recipes import Recipe, fingerprint, open_corpus
+from unrolled.training._ranks import Ranks
+from unrolled.training._state import Run
+from unrolled.training.loops import evaluate
+from unrolled.training.recipes import Recipe, fingerprint, open_corpus
 
 WINDOW = 256  # characters that a score in fresh windows may look back on
 
