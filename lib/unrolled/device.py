@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
+__all__ = ["default_device", "keep_freed_memory", "seed_everything", "stack_seeds"]
+
 Model = TypeVar("Model", bound=nn.Module)
 
 

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 import torch
-
 from test_bptt import _LSTM, _assert_close, _gradients, _inputs, _kept, _losses
+
 from unrolled.bptt import _fused, _lstm_steps, lstm_through_time
 from unrolled.bptt import lstm as gated_bptt
 from unrolled.networks import LSTM

@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from unrolled.figures import COLOURS, colour, plots, schematics, use_style
+from unrolled.figures import COLOURS, colour, heatmaps, plots, schematics, use_style
 
 
 @pytest.fixture(autouse=True)
@@ -40,11 +40,11 @@ DRAWINGS = {
     "losses": lambda ax: plots.losses([3, 2, 1], floor=0.5, floor_label="floor", label="RNN", ax=ax),
     "losses of seeds": lambda ax: plots.losses([[3, 4], [2, 3]], ax=ax),
     "lines": lambda ax: plots.lines([1, 2], {"a": [1, 2], "b": [[1, 2], [2, 3]]}, log=True, ax=ax),
-    "states": lambda ax: plots.states([[0, 1], [1, 0]], below=["h", "e"], above=["e", "l"], ax=ax),
+    "states": lambda ax: heatmaps.states([[0, 1], [1, 0]], below=["h", "e"], above=["e", "l"], ax=ax),
     "scores": lambda ax: plots.scores({"a": [0.5, 0.6], "b": 1.0}, chance=0.5, ax=ax),
-    "matrix": lambda ax: plots.matrix([[1, -2]], rows=["r"], columns=["a", "b"], ax=ax),
-    "distributions": lambda ax: plots.distributions([[0.5, 0.5]], "ab", above=["h"], ax=ax),
-    "tinted text": lambda ax: plots.tinted_text("a\nb", [0, 1, 2], label="nats", ax=ax),
+    "matrix": lambda ax: heatmaps.matrix([[1, -2]], rows=["r"], columns=["a", "b"], ax=ax),
+    "distributions": lambda ax: heatmaps.distributions([[0.5, 0.5]], "ab", above=["h"], ax=ax),
+    "tinted text": lambda ax: heatmaps.tinted_text("a\nb", [0, 1, 2], label="nats", ax=ax),
     "feedforward": lambda ax: schematics.feedforward(heads=("mean", "variance"), ax=ax),
     "unrolled": lambda ax: schematics.unrolled(["h", None], [None, "l"], ax=ax),
     "unrolled, fed back": lambda ax: schematics.unrolled(["x", None], ["a", "b"], feedback=True, ax=ax),
@@ -101,7 +101,7 @@ def test_curves_are_the_numbers_given():
 
 def test_heat_map_has_a_column_for_each_time():
     h = np.linspace(-1, 1, 6).reshape(3, 2)
-    assert np.array_equal(plots.states(h).images[0].get_array(), h.T)
+    assert np.array_equal(heatmaps.states(h).images[0].get_array(), h.T)
 
 
 def test_end_labels_do_not_overlap():
@@ -118,7 +118,7 @@ def test_style_uses_the_books_colours():
 
 def test_tinted_text_gives_each_character_its_own_tile_and_shade():
     text = "ab c\n$d$"
-    ax = plots.tinted_text(text, range(8), low=1, high=5, width=3, role="cell")
+    ax = heatmaps.tinted_text(text, range(8), low=1, high=5, width=3, role="cell")
     (image,) = ax.images
     grid = np.ma.filled(image.get_array(), np.nan)
     expected = [[0, 1, 2], [3, 4, np.nan], [5, 6, 7]]  # lines break after three characters and at the newline

@@ -320,7 +320,7 @@ def test_a_saved_model_comes_back_whole(cell, tmp_path):
 
 
 def test_a_model_is_found_by_name_and_a_stranger_is_refused(tmp_path, monkeypatch):
-    folder = tmp_path / "data" / "pretrained"
+    folder = tmp_path / "assets" / "pretrained"
     save(CharacterModel(Vocabulary("abc"), 4), folder / "small")
     monkeypatch.setattr(language.resources, "files", lambda package: tmp_path)
     assert pretrained() == ["small"] and load("small").rnn.hidden_size == 4

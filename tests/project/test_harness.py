@@ -97,9 +97,9 @@ def test_an_unspoiled_chapter_fails_nowhere_and_spoiled_cells_fail_alone(tmp_pat
 
 
 def test_a_transposed_weight_in_the_library_is_seen(tmp_path, library):
-    cells = library / "unrolled" / "cells.py"
+    cells = library / "unrolled" / "cells" / "rnn.py"
     text = cells.read_text(encoding="utf-8")
-    assert text.count(STEP) == 1, f"cells.py: expected one {STEP!r}"
+    assert text.count(STEP) == 1, f"cells/rnn.py: expected one {STEP!r}"
     cells.write_text(text.replace(STEP, STEP.removesuffix(".mT")), encoding="utf-8")
     copied = shutil.copy(CHAPTER, tmp_path / "chapter.ipynb")
     failed, done = _nbval(copied, library)
@@ -108,8 +108,8 @@ def test_a_transposed_weight_in_the_library_is_seen(tmp_path, library):
 
 
 # What a maintainer might break: the chapter that must see it, the module, the line, and what it would become.
-BPTT, GATES = ("03", "bptt.py"), ("06", "gated.py")
-STEPS = ("06", "_lstm_steps.py")
+BPTT, GATES = ("03", "bptt/rnn.py"), ("06", "cells/lstm.py")
+STEPS = ("06", "bptt/_lstm_steps.py")
 SPOILS = {
     "a sign": (*BPTT, "delta_t.mul_(d_h_t)", "delta_t.mul_(-d_h_t)"),
     "a missing term": (*BPTT, "d_W_hh.addmm_(delta[0].mT, h_0)", "pass"),
@@ -126,7 +126,7 @@ SPOILS = {
     "an input gate's slope": (*STEPS, "_sigmoid_backward(by_i, i, grad_input=by_i)", "by_i.mul_(i)"),
     "a candidate without its gate": (*STEPS, "_sigmoid_backward(i, s,", "_sigmoid_backward(s, s,"),
     "an output gate's slope": (*STEPS, "torch.addcmul(h, h, o, value=-1,", "torch.addcmul(h, h, o, value=0,"),
-    "a bias without its ones": ("06", "gated_bptt.py", "rows[..., P] = 1", "rows[..., P] = 0"),
+    "a bias without its ones": ("06", "bptt/lstm.py", "rows[..., P] = 1", "rows[..., P] = 0"),
 }
 
 

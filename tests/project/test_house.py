@@ -11,7 +11,19 @@ from conftest import ROOT
 
 LIB = ROOT / "lib/unrolled"
 # From the ground up: a room imports from those before it only; figures stand apart and know what checks, no more.
-ROOMS = ("_check", "device", "cells", "bptt", "networks", "data", "models", "training", "probes", "cli", "__main__")
+ROOMS = (
+    "_check",
+    "device",
+    "cells",
+    "bptt",
+    "networks",
+    "data",
+    "models",
+    "training",
+    "probes",
+    "cli",
+    "__main__",
+)
 ASIDE = {"figures": {"_check", "device"}}
 FACES = sorted(path.parent.name for path in LIB.glob("*/__init__.py"))
 MODULES = sorted(path for path in LIB.rglob("*.py") if path != LIB / "__init__.py")
@@ -31,7 +43,9 @@ def imported(source):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "unrolled":
             found.append((node.module.partition(".")[2], [alias.name for alias in node.names]))
         elif isinstance(node, ast.Import):
-            found += [(a.name.partition(".")[2], []) for a in node.names if a.name.split(".")[0] == "unrolled"]
+            found += [
+                (a.name.partition(".")[2], []) for a in node.names if a.name.split(".")[0] == "unrolled"
+            ]
     return found
 
 
@@ -58,7 +72,9 @@ def test_a_room_imports_from_lower_rooms_and_never_their_private_modules(path):
         other, *rest = used.split(".")
         if other != room:
             assert not wrong(room, other), f"{address(path)} imports {used}"
-            assert not any(part.startswith("_") for part in rest), f"{address(path)} imports the private {used}"
+            assert not any(part.startswith("_") for part in rest), (
+                f"{address(path)} imports the private {used}"
+            )
 
 
 @pytest.mark.parametrize("room", FACES)
@@ -73,7 +89,9 @@ def test_imports_inside_a_room_run_one_way(room):
 
 
 def test_the_readers_of_imports_see_every_form():
-    text = "from unrolled.cells import x\nimport unrolled.networks.loop\ndef f():\n    from unrolled import data"
+    text = (
+        "from unrolled.cells import x\nimport unrolled.networks.loop\ndef f():\n    from unrolled import data"
+    )
     assert sorted(imported(text)) == [("", ["data"]), ("cells", ["x"]), ("networks.loop", [])]
     assert wrong("cells", "networks") and wrong("figures", "probes") and wrong("probes", "figures")
     assert not wrong("networks", "cells") and not wrong("figures", "_check")
@@ -109,7 +127,9 @@ def test_a_public_function_says_what_it_takes_and_where_it_is_taught(name):
         assert len(text) > 30, f"{room}.{name}: expected a docstring"
         if isinstance(thing, type(faces)) and thing.__code__.co_argcount:
             args = thing.__code__.co_varnames[: thing.__code__.co_argcount]
-            told = "Args:" in text or any(f"`{arg}`" in text or re.search(rf"\b{arg}\b", text) for arg in args)
+            told = "Args:" in text or any(
+                f"`{arg}`" in text or re.search(rf"\b{arg}\b", text) for arg in args
+            )
             assert told, f"{room}.{name}: expected its arguments"
 
 

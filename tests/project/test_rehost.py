@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -52,7 +53,7 @@ def test_twice_is_harmless(copy):
 
 def test_there_and_back_changes_nothing(copy):
     old = rehost.configured(copy)
-    (copy / "tests" / "test_rehost.py").unlink()  # it names the repositories in between
+    (copy / Path(__file__).relative_to(notebooks.ROOT)).unlink()  # it names the repositories in between
     before = {name: (copy / name).read_bytes() for name in worktree.files(copy)}
     for new in (FORK, rehost.Repository("you", "you.github.io"), old):
         rehost.rehost(copy, new)

@@ -315,7 +315,14 @@ def test_killed_at_twenty_random_moments_it_ends_in_the_same_bits(tmp_path):
     for name, value in recipe.to_dict().items():
         if value != getattr(Recipe(), name):
             options += ["--" + name.replace("_", "-"), str(value)]
-    command = [sys.executable, str(ROOT / "tests/killed_run.py"), str(tmp_path), "20", "0.1", *options]
+    command = [
+        sys.executable,
+        str(ROOT / "tests/training/killed_run.py"),
+        str(tmp_path),
+        "20",
+        "0.1",
+        *options,
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=300)
     told = json.loads(done.stdout.splitlines()[-1])

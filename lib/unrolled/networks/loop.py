@@ -19,7 +19,7 @@ def unroll(
     r"""Apply one cell to every time of a sequence, each step taking up the state the last one left.
 
     Args:
-        cell: a cell of `unrolled.cells` or `unrolled.gated`; its weights are used T times.
+        cell: a cell of `unrolled.cells`; its weights are used T times.
         x: inputs, (B, T, P); with stacked seeds also (S, B, T, P).
         state: the state before the first step; None starts from the cell's own (zeros).
         reverse: read from the last time to the first; outputs still stand at the time they belong to.
