@@ -1,7 +1,17 @@
 """Unrolled: recurrent networks one can read, run and trust.
 
-Modules, each importing only from those before it: `style`, `device`, `cells`, `tasks`, `corpora` and `plots`;
-`unroll`; `language` and `wirings`; `training`.
+Rooms, each importing only from those before it:
+
+- `device`: where to compute, seeds
+- `cells`: one step of a cell and its state
+- `bptt`: forward and backward through time, derived by hand
+- `networks`: a cell over whole sequences
+- `data`: texts, tasks and the stream that training reads
+- `models`: networks with inputs and outputs: the wirings, the character model
+- `training`: loops, recipes, runs that can be taken up again
+- `probes`: measure, never draw
+- `figures`: draw, never measure
+- `cli`: the command `unrolled`
 """
 
 import os

@@ -98,14 +98,14 @@ GOOD = [
         (4, "[x]({blob}tests/test_nothing.py)", "no test file"),
         (
             4,
-            "[there is no such law]({blob}tests/test_cells.py)",
+            "[there is no such law]({blob}tests/cells/test_cells.py)",
             "no test 'there is no such law' in test_cells.py",
         ),
     ],
 )
 def test_a_broken_row_is_found(cell, spoiled, message):
     blob = f"{rehost.configured(ROOT).url}/blob/main/"
-    cells = [*GOOD[:4], f"[step needs no module]({blob}tests/test_cells.py)"]
+    cells = [*GOOD[:4], f"[step needs no module]({blob}tests/cells/test_cells.py)"]
     assert problems(cells) == []
     cells[cell] = spoiled.format(blob=blob)
     assert any(message in problem for problem in problems(cells))

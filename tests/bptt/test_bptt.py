@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 
-from unrolled.bptt import _fused, _lstm_steps, _products, lstm_through_time, rnn_through_time
+from unrolled.bptt import _lstm_steps, _products, lstm_through_time, rnn_through_time
 from unrolled.bptt import lstm as gated_bptt
 from unrolled.cells import NONLINEARITIES, LSTMCell, LSTMState, RNNCell, RNNState
-from unrolled.networks import LSTM, RNN, unroll
+from unrolled.networks import LSTM, RNN, kinds, unroll
 
 F64 = torch.float64
 sizes = st.integers(1, 5)
@@ -326,7 +326,7 @@ PATHS = {  # network, B, m, torch's threads, whether compiled: by hand?
 def test_on_a_cpu_it_is_the_training_path_where_it_is_faster(case, monkeypatch):
     kind, B, m, threads, compiled, by_hand = PATHS[case]
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-    monkeypatch.setattr(_fused, "serves", lambda x: compiled)
+    monkeypatch.setattr(kinds, "is_compiled", lambda x: compiled)
     monkeypatch.setattr(gated_bptt, "_fused", _lstm_steps)  # what is asked here is only which path is taken
     monkeypatch.setattr(_lstm_steps, "serves", lambda x: False, raising=False)
     h, _ = kind.network(3, m)(torch.randn(B, 5000 if "long" in case else 2, 3))

@@ -147,6 +147,18 @@ def _every_feed():
             _trained(model, _x(B, P), U, *targets)
 
 
+GRADIENTS = (
+    "jacobian", "influence", "step_jacobians", "gradient_by_time", "weight_gradient_terms", "cosine_to_full",
+    "saturated_share", "largest_singular_value", "spectral_radius",
+)  # fmt: skip
+READINGS = ("surprise", "by_context", "connectivity", "unit_values", "correlations")
+TEXTS = (
+    "PythonFeatures", "compiles", "copied_share", "first_definition", "longest_copy", "python_features",
+    "repetition",
+)  # fmt: skip
+LEAGUE = (
+    "CONTENDERS", "TASKS", "LastOutput", "Outcome", "Rules", "Task", "build", "compete", "equal_sizes",
+)  # fmt: skip
 CALLS = {
     "cells.rnn_step": _step,
     "cells.detach": _step,
@@ -174,10 +186,7 @@ CALLS = {
     "networks.Recurrent": _both_directions,
     "probes.direct_path": _highways,
     "probes.total_derivative": _highways,
-    **{
-        f"probes.{name}": _readings
-        for name in ("surprise", "by_context", "connectivity", "unit_values", "correlations")
-    },
+    **{f"probes.{name}": _readings for name in READINGS},
     "cells.lstm_step": _gated,
     "cells.gru_step": _gated,
     "cells.LSTMCell": _gated,
@@ -219,6 +228,7 @@ EXEMPT = {
     "data": "text, files, and tasks made on the CPU from a CPU generator",
     "models": {
         "CELLS": "a table",
+        "DamagedFile": "an error",
         "FEEDS": "a table",
         "generate": "text",
         "load": "files",
@@ -260,16 +270,7 @@ EXEMPT = {
             ),
             "the league trains on the CPU and returns Python numbers",
         ),
-        **dict.fromkeys(
-            (
-                "PythonFeatures",
-                "compiles",
-                "copied_share",
-                "first_definition",
-                "longest_copy",
-                "python_features",
-                "repetition",
-            ),
+        **dict.fromkeys(TEXTS, "text, and numbers made of it on the CPU"),
             "text, and numbers made of it on the CPU",
         ),  # fmt: skip
         "stored_result": "stored numbers",

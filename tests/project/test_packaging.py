@@ -64,8 +64,8 @@ def test_installed_from_git_it_has_every_module_and_data_file(tmp_path):
         f"sys.path += {borrowed!r}\n"
         "import unrolled\n"
         "folder = pathlib.Path(unrolled.__file__).parent\n"
-        "for module in pkgutil.iter_modules(unrolled.__path__):\n"
-        "    if module.name != '__main__': importlib.import_module('unrolled.' + module.name)\n"
+        "for module in pkgutil.walk_packages(unrolled.__path__, 'unrolled.'):\n"
+        "    if module.name != 'unrolled.__main__': importlib.import_module(module.name)\n"
         "print(folder)\n"
         "print(*sorted(p.relative_to(folder).as_posix() for p in folder.rglob('*') if p.is_file()), sep='\\n')\n"
     )
@@ -83,7 +83,7 @@ def test_installed_from_git_it_has_every_module_and_data_file(tmp_path):
         for p in worktree.files(repository)
         if p.is_relative_to("lib/unrolled")
     }
-    assert "cells.py" in source
+    assert "cells/rnn.py" in source
     assert {name for name in installed if "__pycache__" not in name} == source
 
 

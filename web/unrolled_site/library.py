@@ -1,4 +1,4 @@
-"""The API reference: one section for each public module of the library, and docstrings as Sphinx reads them."""
+"""The API reference: one section for each room of the library, and docstrings as Sphinx reads them."""
 
 import pkgutil
 import re
@@ -12,16 +12,12 @@ from unrolled.probes import stored_result
 
 PLACEHOLDER = "{{ modules }}"
 SPEED = {"{{ speed }}": bptt, "{{ speed of the LSTM }}": lstm}
-# The order in which the book meets them; a module that is not named here follows at the end.
-ORDER = (
-    "cells", "gated", "unroll", "language", "sampling", "wirings", "tasks", "corpora", "training", "recipes",
-    "runs", "checkpoints", "cli", "reading", "texts", "league", "probe", "highway", "bptt", "gated_bptt", "plots",
-    "schematics", "cell_schematics", "style", "device",
-)  # fmt: skip
+# The rooms in the book's order; one that is not named here follows at the end.
+ORDER = ("cells", "networks", "bptt", "data", "models", "training", "probes", "figures", "cli", "device")
 
 
-def modules() -> list[str]:
-    """The library's public modules, in the book's order."""
+def rooms() -> list[str]:
+    """The library's rooms, in the book's order."""
     names = [m.name for m in pkgutil.iter_modules(unrolled.__path__) if not m.name.startswith("_")]
     return sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
 
@@ -30,7 +26,7 @@ def list_modules(app: Sphinx, docname: str, source: list[str]) -> None:
     """Write the sections in place of the placeholder."""
     if PLACEHOLDER in source[0]:
         sections = (
-            f"## {name}\n\n```{{eval-rst}}\n.. automodule:: unrolled.{name}\n```\n" for name in modules()
+            f"## {name}\n\n```{{eval-rst}}\n.. automodule:: unrolled.{name}\n```\n" for name in rooms()
         )
         source[0] = source[0].replace(PLACEHOLDER, "\n".join(sections))
 
