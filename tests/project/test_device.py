@@ -271,8 +271,6 @@ EXEMPT = {
             "the league trains on the CPU and returns Python numbers",
         ),
         **dict.fromkeys(TEXTS, "text, and numbers made of it on the CPU"),
-            "text, and numbers made of it on the CPU",
-        ),  # fmt: skip
         "stored_result": "stored numbers",
     },
     "figures": "figures",
