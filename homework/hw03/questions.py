@@ -25,15 +25,15 @@ from homework.grader.compare import as_array, compare
 from . import reference
 
 TOL = 1e-5  # float32 will do
-LIBRARY = Attr(Name("unrolled"), "language")
+LIBRARY = Name("unrolled")
 MODEL = Name("model")
 
 
 def sent(model):
     """Bindings that make a model in the sandbox, with the weights of one drawn here."""
     sizes = model.describe()
-    vocabulary = Call(Attr(LIBRARY, "Vocabulary"), sizes.pop("characters"))
-    made = Call(Attr(LIBRARY, "CharacterModel"), vocabulary, **sizes)
+    vocabulary = Call(Attr(Attr(LIBRARY, "data"), "Vocabulary"), sizes.pop("characters"))
+    made = Call(Attr(Attr(LIBRARY, "models"), "CharacterModel"), vocabulary, **sizes)
     weights = {name: weight.numpy() for name, weight in model.state_dict().items()}
     return {
         "model": Call(Attr(Call(Attr(made, "double")), "eval")),

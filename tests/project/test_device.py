@@ -165,20 +165,7 @@ CALLS = {
     "cells.RNNCell": lambda: _trained(_model(lambda: cells.RNNCell(P, m)), _x(B, P)),
     "bptt.rnn_through_time": _by_hand,
     "bptt.lstm_through_time": _lstm_by_hand,
-    **{
-        f"probes.{name}": _probes
-        for name in (
-            "jacobian",
-            "influence",
-            "step_jacobians",
-            "gradient_by_time",
-            "weight_gradient_terms",
-            "cosine_to_full",
-            "saturated_share",
-            "largest_singular_value",
-            "spectral_radius",
-        )
-    },  # fmt: skip
+    **{f"probes.{name}": _probes for name in GRADIENTS},
     "networks.unroll": _unroll_both_ways,
     "networks.RNN": _both_directions,
     "networks.LSTM": _both_directions,
@@ -256,20 +243,7 @@ EXEMPT = {
         "ByContext": "a tuple",
         "GateStatistics": "numbers",
         "gate_statistics": "returns Python numbers",
-        **dict.fromkeys(
-            (
-                "CONTENDERS",
-                "TASKS",
-                "LastOutput",
-                "Outcome",
-                "Rules",
-                "Task",
-                "build",
-                "compete",
-                "equal_sizes",
-            ),
-            "the league trains on the CPU and returns Python numbers",
-        ),
+        **dict.fromkeys(LEAGUE, "the league trains on the CPU and returns Python numbers"),
         **dict.fromkeys(TEXTS, "text, and numbers made of it on the CPU"),
         "stored_result": "stored numbers",
     },

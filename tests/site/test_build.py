@@ -103,9 +103,9 @@ def test_display_formula_stands_alone() -> None:
     ]
 
 
-def test_library_page_lists_every_public_module() -> None:
-    files = {p.stem for p in (ROOT / "lib/unrolled").glob("*.py")}
-    assert set(library.modules()) == {name for name in files if not name.startswith("_")}
+def test_library_page_lists_every_room() -> None:
+    rooms = {p.parent.name for p in (ROOT / "lib/unrolled").glob("*/__init__.py")} | {"device"}
+    assert set(library.rooms()) == rooms
 
 
 def test_fonts_are_small_and_carry_their_licence() -> None:
