@@ -306,7 +306,7 @@ WRONG = {
         [
             (
                 "    p, order = torch.softmax",
-                "    from unrolled.sampling import probabilities\n\n"
+                "    from unrolled.models import probabilities\n\n"
                 "    return probabilities(logits, temperature=temperature, top_p=top_p)\n"
                 "    p, order = torch.softmax",
             )

@@ -3,6 +3,8 @@
 import ast
 import importlib
 import re
+import subprocess
+import sys
 from graphlib import TopologicalSorter
 
 import pytest
@@ -164,3 +166,11 @@ def test_a_lost_name_is_seen():
         "unrolled.gated",
         "unrolled.cells.lost",
     ]
+
+
+@pytest.mark.parametrize("room", FACES)
+def test_a_room_loads_nothing_heavy_that_it_does_not_use(room):
+    heavy = {"requests", "pooch", "pandas", "IPython", *(["matplotlib"] if room != "figures" else [])}
+    code = f"import sys, unrolled.{room}; print(*sorted({heavy!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

@@ -6,8 +6,6 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import requests
-
 _TIMEOUT = 30.0  # seconds without a byte
 _INSTEAD = (
     "Download the file by other means and give its path, or use a corpus that comes with the library and needs "
@@ -42,6 +40,8 @@ def download(url: str, sha256: str, stem: str) -> Path:
         ConnectionError: no network, no such page, or a connection that broke off.
         ValueError: the file that came has another sha256.
     """
+    import requests  # 0.2 s that only a download needs
+
     pooch, folder = _pooch(), cache_folder()
     path = folder / f"{stem}-{sha256[:16]}.txt"
     shows = os.environ.get("UNROLLED_PROGRESS", "1") != "0"
