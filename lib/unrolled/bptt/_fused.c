@@ -1,5 +1,5 @@
 /* The elementwise part of one LSTM step in one pass, forwards and backwards. The formulas and their names are those of
-   gated_bptt.py; rows (B) are shared among threads. Compiled by _fused.py where a reader asks for it. */
+   _lstm_steps.py; rows (B) are shared among threads. Compiled by _fused.py where a reader asks for it. */
 
 #include <math.h>
 #include <stdint.h>
@@ -23,39 +23,51 @@ static inline __attribute__((always_inline)) float sigmoid(float a) {
   return 1.0f / (1.0f + p * two_to_n);
 }
 
-/* a (B, 4m): pre-activations; gates (B, 4m): i, f, s, o, may be a itself; K_before, K, h (B, m) */
-void forward(const float *a, float *gates, const float *K_before, float *K, float *h, long B, long m, int threads) {
+/* Cephes' polynomial where 1 - 2 / (exp(2a) + 1) would lose what is small; both are always made, so that no lane waits */
+static inline __attribute__((always_inline)) float tanh_(float a) {
+  float z = a * a, size = fabsf(a);
+  float p = -5.70498872745e-3f;
+  p = p * z + 2.06390887954e-2f;
+  p = p * z - 5.37397155531e-2f;
+  p = p * z + 1.33314422036e-1f;
+  p = p * z - 3.33332819422e-1f;
+  float small = p * z * a + a, large = copysignf(1 - 2 * sigmoid(-2 * size), a);
+  return size < 0.625f ? small : large;
+}
+
+/* a (B, 4m): pre-activations; gates (B, 4m): o, i, f, g, may be a itself; C_before, C, h (B, m) */
+void forward(const float *a, float *gates, const float *C_before, float *C, float *h, long B, long m, int threads) {
 #pragma omp parallel for num_threads(threads) if (threads > 1)
   for (long b = 0; b < B; b++) {
-    const float *from = a + 4 * m * b, *kept = K_before + m * b;
-    float *to = gates + 4 * m * b, *K_t = K + m * b, *h_t = h + m * b;
+    const float *from = a + 4 * m * b, *kept = C_before + m * b;
+    float *to = gates + 4 * m * b, *C_t = C + m * b, *h_t = h + m * b;
 #pragma GCC ivdep
     for (long j = 0; j < m; j++) {
-      float i = sigmoid(from[j]), f = sigmoid(from[m + j]), s = sigmoid(from[2 * m + j]), o = sigmoid(from[3 * m + j]);
-      float k = f * kept[j] + i * (4 * s - 2);
-      to[j] = i, to[m + j] = f, to[2 * m + j] = s, to[3 * m + j] = o;
-      K_t[j] = k;
-      h_t[j] = o * (1 - 2 * sigmoid(k));
+      float o = sigmoid(from[j]), i = sigmoid(from[m + j]), f = sigmoid(from[2 * m + j]), g = tanh_(from[3 * m + j]);
+      float c = f * kept[j] + i * g;
+      to[j] = o, to[m + j] = i, to[2 * m + j] = f, to[3 * m + j] = g;
+      C_t[j] = c;
+      h_t[j] = o * tanh_(c);
     }
   }
 }
 
-/* delta (B, 4m) is written, a quarter of it for the candidate; d_K (B, m) is changed; d_h (B, m): all that is asked */
-void backward(float *delta, const float *gates, const float *K_before, const float *K, const float *d_h, float *d_K,
+/* delta (B, 4m) is written; d_C (B, m) is changed; d_h (B, m): all that is asked of h_t */
+void backward(float *delta, const float *gates, const float *C_before, const float *C, const float *d_h, float *d_C,
               long B, long m, int threads) {
 #pragma omp parallel for num_threads(threads) if (threads > 1)
   for (long b = 0; b < B; b++) {
-    const float *gate = gates + 4 * m * b, *kept = K_before + m * b, *K_t = K + m * b, *asked = d_h + m * b;
-    float *to = delta + 4 * m * b, *along = d_K + m * b;
+    const float *gate = gates + 4 * m * b, *kept = C_before + m * b, *C_t = C + m * b, *asked = d_h + m * b;
+    float *to = delta + 4 * m * b, *along = d_C + m * b;
 #pragma GCC ivdep
     for (long j = 0; j < m; j++) {
-      float i = gate[j], f = gate[m + j], s = gate[2 * m + j], o = gate[3 * m + j];
-      float s_K = sigmoid(K_t[j]);
-      float d = along[j] - 2 * asked[j] * o * s_K * (1 - s_K);
-      to[j] = d * (4 * s - 2) * i * (1 - i);
-      to[m + j] = d * kept[j] * f * (1 - f);
-      to[2 * m + j] = d * i * s * (1 - s);
-      to[3 * m + j] = asked[j] * (1 - 2 * s_K) * o * (1 - o);
+      float o = gate[j], i = gate[m + j], f = gate[2 * m + j], g = gate[3 * m + j];
+      float tanh_C = tanh_(C_t[j]);
+      float d = along[j] + asked[j] * o * (1 - tanh_C * tanh_C);
+      to[j] = asked[j] * tanh_C * o * (1 - o);
+      to[m + j] = d * g * i * (1 - i);
+      to[2 * m + j] = d * kept[j] * f * (1 - f);
+      to[3 * m + j] = d * i * (1 - g * g);
       along[j] = d * f;
     }
   }

@@ -67,34 +67,34 @@ def _threads(B: int, m: int) -> int:
 
 
 def forward(
-    gates: Tensor, h: Tensor, K: Tensor, h_before: Tensor | None, add_recurrent: Callable[..., Tensor]
+    gates: Tensor, h: Tensor, C: Tensor, h_before: Tensor | None, add_recurrent: Callable[..., Tensor]
 ) -> None:
-    """The steps of one stretch, as `gated_bptt._forward`."""
+    """The steps of one stretch, as `_lstm_steps.forward`."""
     (B, m), step = h.shape[1:], _library().forward
     threads, state = _threads(B, m), 4 * B * m  # bytes of one state
-    at_gates, at_K, at_h = gates.data_ptr(), K.data_ptr(), h.data_ptr()
+    at_gates, at_C, at_h = gates.data_ptr(), C.data_ptr(), h.data_ptr()
     for gates_t, h_t in zip(gates.unbind(0), h.unbind(0), strict=True):
         a_t = gates_t if h_before is None else add_recurrent(h_before, gates_t, gates_t)
-        step(a_t.data_ptr(), at_gates, at_K, at_K + state, at_h, B, m, threads)
-        at_gates, at_K, at_h, h_before = at_gates + 4 * state, at_K + state, at_h + state, h_t
+        step(a_t.data_ptr(), at_gates, at_C, at_C + state, at_h, B, m, threads)
+        at_gates, at_C, at_h, h_before = at_gates + 4 * state, at_C + state, at_h + state, h_t
 
 
 def backward(
-    delta: Tensor, gates: Tensor, h: Tensor, K: Tensor, d_h: Tensor, d_K: Tensor, delta_after: Tensor | None,
+    delta: Tensor, gates: Tensor, C: Tensor, d_h: Tensor, d_C: Tensor, delta_after: Tensor | None,
     add_from_later: Callable[..., Tensor],
 ) -> None:  # fmt: skip
-    """The steps of one stretch, backwards, as `gated_bptt._backward`."""
-    (n, B, m), step = h.shape, _library().backward
+    """The steps of one stretch, backwards, as `_lstm_steps.backward`."""
+    (n, B, m), step = d_h.shape, _library().backward
     threads, state = _threads(B, m), 4 * B * m  # bytes of one state
-    d_h, sum_ = d_h.contiguous(), torch.empty_like(d_K)
-    at_delta, at_gates, at_K, at_d_K = (each.data_ptr() for each in (delta, gates, K, d_K))
+    d_h, sum_ = d_h.contiguous(), torch.empty_like(d_C)
+    at_delta, at_gates, at_C, at_d_C = (each.data_ptr() for each in (delta, gates, C, d_C))
     times = range(n - 1, -1, -1)
     for t, d_h_t, delta_t in zip(times, reversed(d_h.unbind(0)), reversed(delta.unbind(0)), strict=True):
         if delta_after is not None:
             d_h_t = add_from_later(delta_after, d_h_t, sum_)
-        at_K_t = at_K + (t + 1) * state
+        at_C_t = at_C + (t + 1) * state
         step(
-            at_delta + 4 * t * state, at_gates + 4 * t * state, at_K_t - state, at_K_t, d_h_t.data_ptr(), at_d_K,
+            at_delta + 4 * t * state, at_gates + 4 * t * state, at_C_t - state, at_C_t, d_h_t.data_ptr(), at_d_C,
             B, m, threads,
         )  # fmt: skip
         delta_after = delta_t

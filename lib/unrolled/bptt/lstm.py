@@ -1,21 +1,15 @@
 r"""Backpropagation through an LSTM, derived by hand. Chapter 06 writes the derivation down; this is it as code.
 
-Two changes of variable leave one activation in the whole network, the sigmoid, which on some processors is several
-times cheaper than tanh: with $\tanh a = 1 - 2\sigma(-2a)$, the candidate's rows of the weights are multiplied by -2
-beforehand, and what is carried is $K_t = -2 C_t$. Then one call makes all four gates of a step, with
-$s_t = \sigma(-2 a_C)$ in place of the candidate, and
-
-$$K_t = f_t \odot K_{t-1} + i_t \odot (4 s_t - 2), \qquad h_t = o_t \odot (1 - 2\sigma(K_t)).$$
-
 Sequences are worked through in stretches small enough for a processor's cache: of each stretch the inputs are
 projected, and the local derivatives formed, for all its times at once. The steps of a stretch stand in `_lstm_steps`
 and, compiled where a reader sets `UNROLLED_COMPILE=1`, in `_fused`.
 
 Dimensions, time first throughout this module:
     T times, B rows of a batch, P numbers in an input, m numbers in each state.
-    x (T, B, P)   h_0, C_0 (B, m)   h (T, B, m)   W_x (4m, P)   W_h (4m, m)   b (4m,)   gates (T, B, 4m): i, f, s, o
-    d_... is the loss's derivative with respect to ...; delta_t is that of the pre-activations at t, (B, 4m), a quarter
-    of it for the candidate.
+    x (T, B, P)   h_0, C_0 (B, m)   h (T, B, m)   W_x (4m, P)   W_h (4m, m)   b (4m,)   gates (T, B, 4m)
+    d_... is the loss's derivative with respect to ...; delta_t is that of the pre-activations at t, (B, 4m).
+
+Inside, the gates stand in the order o, i, f, g (see `_lstm_steps`); weights come and go in that of `cells.GATES`.
 """
 
 from typing import Any
@@ -27,7 +21,7 @@ from torch import Tensor
 from unrolled._check import check_tensor
 from unrolled.bptt import _fused, _lstm_steps
 from unrolled.bptt._products import adding_product
-from unrolled.bptt.rnn import in_stretches, is_zero, refuse_second_derivatives
+from unrolled.bptt.rnn import in_stretches, refuse_second_derivatives
 
 
 def is_compiled(x: Tensor) -> bool:
@@ -51,10 +45,16 @@ def _stretches(T: int, B: int) -> list[tuple[int, int]]:
     return [(first, min(first + length, T)) for first in range(0, T, length)]
 
 
-def _scaled(weight: Tensor, factor: int, dim: int = 0) -> Tensor:
-    """A weight of our own whose rows (or columns) of the candidate are multiplied by a factor."""
-    weight.chunk(4, dim)[2].mul_(factor)
-    return weight
+def _inside(weight: Tensor, dim: int = 0) -> Tensor:
+    """A copy of a weight with the gates i, f, g, o in the order o, i, f, g."""
+    i, f, g, o = weight.chunk(4, dim)
+    return torch.cat([o, i, f, g], dim)
+
+
+def _outside(weight: Tensor, dim: int = 0) -> Tensor:
+    """A copy with the gates o, i, f, g in the order i, f, g, o again."""
+    o, i, f, g = weight.chunk(4, dim)
+    return torch.cat([i, f, g, o], dim)
 
 
 def _with_ones(x: Tensor) -> Tensor:
@@ -69,47 +69,45 @@ def _with_ones(x: Tensor) -> Tensor:
 class _LSTMThroughTime(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, h_0, C_0, W_x, W_h, b):  # type: ignore[no-untyped-def]
-        (T, B, _), m = x.shape, h_0.shape[-1]
+        (T, B, _), m = x.shape, W_h.shape[-1]
         # W_x only serves dL/dx, and x only dL/dW_x and dL/db: what no gradient needs is not kept. The weights are kept
         # as they are, which costs no memory.
         for_x, _, _, for_W_x, _, for_b = ctx.needs_input_grad
         kept = (x if for_W_x or for_b else None, h_0, W_x if for_x else None, W_h)
-        W_1 = _scaled(torch.cat([W_x.mT, b.unsqueeze(0)]), -2, dim=-1)  # (P+1, 4m)
-        add_recurrent = adding_product(_scaled(_copy(W_h.mT), -2, dim=-1), B)
-        gates, h, K = x.new_empty(T, B, 4 * m), x.new_empty(T, B, m), x.new_empty(T + 1, B, m)
-        torch.mul(C_0, -2, out=K[0])
-        ctx.from_zero = is_zero(h_0)  # the usual start: its product is nothing, forwards and backwards
-        h_before = None if ctx.from_zero else h_0
+        W_1 = _inside(torch.cat([W_x.mT, b.unsqueeze(0)]), dim=-1)  # (P+1, 4m)
+        add_recurrent = adding_product(_inside(W_h.mT, dim=-1), B)
+        gates, h, C = x.new_empty(T, B, 4 * m), x.new_empty(T, B, m), x.new_empty(T + 1, B, m)
+        C[0] = 0 if C_0 is None else C_0
+        h_before = h_0  # None, the usual start, is zeros: its product is nothing, forwards and backwards
         steps = _fused if _fused.serves(x) else _lstm_steps
         for first, end in _stretches(T, B):
             now = slice(first, end)
             torch.mm(_with_ones(x[now]), W_1, out=gates[now].view(-1, 4 * m))  # for all times at once
-            steps.forward(gates[now], h[now], K[first : end + 1], h_before, add_recurrent)
+            steps.forward(gates[now], h[now], C[first : end + 1], h_before, add_recurrent)
             h_before = h[end - 1]
-        ctx.save_for_backward(*kept, gates, h, K)
+        ctx.save_for_backward(*kept, gates, h, C)
         ctx.set_materialize_grads(False)  # an output that no loss reads costs nothing
-        return h, h[-1].clone(), K[-1] * -0.5
+        return h, h[-1].clone(), C[-1].clone()
 
     @staticmethod
     def backward(ctx, d_h, d_h_T, d_C_T):  # type: ignore[no-untyped-def]
         refuse_second_derivatives()
-        x, h_0, W_x, W_h, gates, h, K = ctx.saved_tensors
+        x, h_0, W_x, W_h, gates, h, C = ctx.saved_tensors
         if d_h is None and d_h_T is None and d_C_T is None:
             return (None,) * 6
         T, B, m = h.shape
         for_x, for_h_0, for_C_0, for_W_x, for_W_h, for_b = ctx.needs_input_grad
-        # -2 for the weights that a' = -2 a was made with, and 4 that delta leaves out, for both passes below.
-        W_h = _scaled(_copy(W_h), -8)
+        W_h = _inside(W_h)
         add_from_later = adding_product(W_h, B)
         d_x = None
         if for_x:
-            W_x = _scaled(_copy(W_x), -8)
+            W_x = _inside(W_x)
             d_x = h.new_empty(T, B, W_x.shape[1])
         # Summed over stretches as they are passed; transposed, which the products are faster in. The last row is b's.
         d_W_1 = h.new_zeros(x.shape[-1] + 1, 4 * m) if for_W_x or for_b else None
         d_W_h = h.new_zeros(m, 4 * m) if for_W_h else None
 
-        d_K = h.new_zeros(B, m) if d_C_T is None else _copy(d_C_T * -0.5)
+        d_C = h.new_zeros(B, m) if d_C_T is None else _copy(d_C_T)
         stretches = _stretches(T, B)
         space = h.new_empty(stretches[0][1], B, 4 * m)  # for the deltas of one stretch
         delta_after: Any = None
@@ -117,9 +115,7 @@ class _LSTMThroughTime(torch.autograd.Function):
         for first, end in reversed(stretches):
             now, delta = slice(first, end), space[: end - first]
             own = _asked(d_h, d_h_T if end == T else None, h, first, end)
-            steps.backward(
-                delta, gates[now], h[now], K[first : end + 1], own, d_K, delta_after, add_from_later
-            )
+            steps.backward(delta, gates[now], C[first : end + 1], own, d_C, delta_after, add_from_later)
             delta_after = delta[0].clone()
 
             # Every use of a weight adds its share.
@@ -131,18 +127,16 @@ class _LSTMThroughTime(torch.autograd.Function):
             if d_W_h is not None:  # delta_t meets h_{t-1}; that of the first step is h_0
                 late = rows if first else rows[B:]
                 d_W_h.addmm_(h[max(first - 1, 0) : end - 1].view(-1, m).mT, late)
-        if d_W_h is not None and not ctx.from_zero:
+        if d_W_h is not None and h_0 is not None:
             d_W_h.addmm_(h_0.mT, delta_after)
         d_h_0 = delta_after @ W_h if for_h_0 else None
-        d_C_0 = d_K * -2 if for_C_0 else None
-        # Back to weights without the factor, whose derivative it is too.
         d_W_x = d_b = None
         if d_W_1 is not None:
-            rows = _scaled(_copy(d_W_1[:-1].mT), -8)
-            d_W_x, d_b = rows if for_W_x else None, _scaled(d_W_1[-1].clone(), -8) if for_b else None
+            d_W_x = _outside(d_W_1[:-1].mT) if for_W_x else None
+            d_b = _outside(d_W_1[-1]) if for_b else None
         if d_W_h is not None:
-            d_W_h = _scaled(_copy(d_W_h.mT), -8)
-        return d_x, d_h_0, d_C_0, d_W_x, d_W_h, d_b
+            d_W_h = _outside(d_W_h.mT)
+        return d_x, d_h_0, d_C if for_C_0 else None, d_W_x, d_W_h, d_b
 
 
 def _copy(tensor: Tensor) -> Tensor:
@@ -209,7 +203,7 @@ def lstm_through_time(
     check_tensor("b", b, "gates", gates=4 * m)
     check_tensor("x", x, "T B P", P=P)
     B = x.shape[1]
-    h_0, C_0 = (x.new_zeros(B, m) if each is None else each for each in (h_0, C_0))
-    check_tensor("h_0", h_0, "B m", B=B, m=m)
-    check_tensor("C_0", C_0, "B m", B=B, m=m)
+    for name, part in (("h_0", h_0), ("C_0", C_0)):
+        if part is not None:
+            check_tensor(name, part, "B m", B=B, m=m)
     return in_stretches(_LSTMThroughTime.apply, x, (h_0, C_0), (W_x, W_h, b), recompute)

@@ -37,9 +37,8 @@ class _RNNThroughTime(torch.autograd.Function):
         h = x.new_empty(T, B, W_hh.shape[0])
         torch.addmm(b_h, x.reshape(T * B, P), W_xh.mT, out=h.view(T * B, -1))
         xi, h_before, W_hh_T = _IN_PLACE[nonlinearity], h_0, W_hh.mT
-        ctx.from_zero = is_zero(h_0)  # the usual start: its product is nothing, forwards and backwards
-        for t, h_t in enumerate(h.unbind(0)):
-            if t or not ctx.from_zero:
+        for h_t in h.unbind(0):
+            if h_before is not None:  # None, the usual start, is zeros: nothing, forwards and backwards
                 h_t.addmm_(h_before, W_hh_T)
             h_before = xi(h_t)  # (B, m)
         # W_xh only serves dL/dx, and x only dL/dW_xh: what no gradient needs is not kept.
@@ -63,7 +62,7 @@ class _RNNThroughTime(torch.autograd.Function):
             [None] * T if d_h is None else list(d_h.unbind(0))
         )  # what the loss asks of each h_t itself
         from_outputs[-1] = _sum(from_outputs[-1], d_h_T)
-        d_h_t = torch.empty_like(h_0)  # (B, m)
+        d_h_t = torch.empty_like(delta[0])  # (B, m)
         W_hh = W_hh.mT.contiguous().mT  # column by column in memory, which the products below read faster
         delta_after = None
         for delta_t, own in zip(reversed(delta.unbind(0)), reversed(from_outputs), strict=True):
@@ -87,14 +86,9 @@ class _RNNThroughTime(torch.autograd.Function):
         d_W_hh = None
         if for_W_hh:  # the sum over t of delta_t h_{t-1}^T; the first term reads h_0
             d_W_hh = rows[B:].mT @ h.view(T * B, m)[: (T - 1) * B]
-            if not ctx.from_zero:
+            if h_0 is not None:
                 d_W_hh.addmm_(delta[0].mT, h_0)
         return d_x, d_h_0, d_W_xh, d_W_hh, d_b_h, None
-
-
-def is_zero(h_0: Tensor) -> bool:
-    """Whether a state is all zeros, where asking is free: elsewhere than on a CPU it would wait for the device."""
-    return h_0.device.type == "cpu" and not bool(h_0.any())
 
 
 def refuse_second_derivatives() -> None:
@@ -109,7 +103,7 @@ def refuse_second_derivatives() -> None:
 def in_stretches(
     apply: Callable[..., Any],
     x: Tensor,
-    state: Sequence[Tensor],
+    state: Sequence[Tensor | None],
     weights: Sequence[Any],
     recompute: int | None,
 ) -> Any:
@@ -122,7 +116,7 @@ def in_stretches(
     """
     kind = x.device.type
     # torch can't ask `meta` about autocast, and there is nothing to cast there.
-    if kind != "meta" and torch.is_autocast_enabled(kind):
+    if kind != "meta" and x.dtype != torch.float64 and torch.is_autocast_enabled(kind):
         dtype = torch.get_autocast_dtype(kind)
         x, *rest = (each.to(dtype) if isinstance(each, Tensor) else each for each in (x, *state, *weights))
         state, weights = rest[: len(state)], rest[len(state) :]
@@ -184,7 +178,6 @@ def rnn_through_time(
     check_tensor("b_h", b_h, "m", m=m)
     check_tensor("x", x, "T B P", P=P)
     B = x.shape[1]
-    if h_0 is None:
-        h_0 = x.new_zeros(B, m)
-    check_tensor("h_0", h_0, "B m", B=B, m=m)
+    if h_0 is not None:
+        check_tensor("h_0", h_0, "B m", B=B, m=m)
     return in_stretches(_RNNThroughTime.apply, x, (h_0,), (W_xh, W_hh, b_h, nonlinearity), recompute)
