@@ -36,5 +36,8 @@ def setup(seed: int = 0) -> None:
 
     use_style()
     keep_freed_memory()
-    torch.set_num_threads(int(os.environ.get("UNROLLED_THREADS", "1")))
+    threads = os.environ.get("UNROLLED_THREADS", "1")
+    if not threads.isdecimal() or not 0 < int(threads) <= 4096:
+        raise ValueError(f"UNROLLED_THREADS: expected a whole number from 1 to 4096, got {threads!r}")
+    torch.set_num_threads(int(threads))
     seed_everything(seed)

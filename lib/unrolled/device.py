@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from torch import nn
 
-__all__ = ["default_device", "keep_freed_memory", "seed_everything", "stack_seeds"]
+from unrolled._check import check_count
+
+__all__ = ["default_device", "keep_freed_memory", "seed_everything", "stack_seeds", "training_device"]
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -36,6 +38,36 @@ def default_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def training_device(name: str = "auto") -> torch.device:
+    """The device of a run.
+
+    Args:
+        name: a device such as `"cpu"`, `"cuda"`, `"cuda:1"` or `"mps"`; `"auto"` takes what `UNROLLED_DEVICE` names,
+            else cuda, mps or cpu, the first there is.
+
+    Raises:
+        ValueError: no such device.
+    """
+    if name == "auto":
+        device = default_device()
+        asked = os.environ.get("UNROLLED_DEVICE")
+        if asked and not _has(device.type):
+            raise ValueError(f"UNROLLED_DEVICE: expected a device of this machine, got {asked!r}")
+        return torch.device("mps") if not asked and device.type == "cpu" and _has("mps") else device
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"device: expected auto, cpu, cuda or mps, got {name!r}") from error
+    if not _has(device.type):
+        raise ValueError(f"device: expected a device of this machine, got {name!r}")
+    return device
+
+
+def _has(kind: str) -> bool:
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    return there.get(kind, False)
+
+
 def keep_freed_memory() -> bool:
     """Have this process keep the memory that one training step frees, for the next step to use.
 
@@ -54,6 +86,8 @@ def keep_freed_memory() -> bool:
 
 def seed_everything(seed: int) -> None:
     """Seed Python, numpy and torch, so that one number repeats a run on the same machine and versions."""
+    if check_count("seed", seed, least=0) >= 2**32:  # what numpy takes
+        raise ValueError(f"seed: expected a whole number below 2**32, got {seed}")
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
@@ -74,7 +108,7 @@ def stack_seeds(build: Callable[[], Model], seeds: Sequence[int]) -> Model:
         takes inputs (B, T, P), the same for all, or (S, B, T, P), and gives outputs (S, B, T, m).
 
     Raises:
-        ValueError: no seeds.
+        TypeError, ValueError: no seeds, or one that is no whole number; a `build` that gives the same model again.
 
     torch's global generator is left as it was.
     """
@@ -83,8 +117,10 @@ def stack_seeds(build: Callable[[], Model], seeds: Sequence[int]) -> Model:
     models = []
     with torch.random.fork_rng(devices=[]):
         for seed in seeds:
-            torch.manual_seed(seed)
+            torch.manual_seed(check_count("seeds", seed, least=0))
             models.append(build())
+    if len({id(model) for model in models}) < len(models):
+        raise ValueError("build: expected a new model at each call, got the same one again")
     stacked = models[0]
     for path, weight in list(stacked.named_parameters()):
         parent, _, name = path.rpartition(".")

@@ -12,7 +12,8 @@ from unrolled.cli import commands as cli
 from unrolled.cli import main
 from unrolled.data import Vocabulary, corpora
 from unrolled.models import CharacterModel, load, save
-from unrolled.models.checkpoints import listed, read_pair
+from unrolled.models.checkpoints import listed
+from unrolled.models.pairs import read_pair
 from unrolled.training import Recipe, Run, evaluate, in_units, runs
 
 TOY = [
@@ -205,7 +206,7 @@ USAGE = {
         ["sample", "MODEL", "--temperature", "-1"],
         "temperature: expected a number of at least 0",
     ),
-    "top-p": (["sample", "MODEL", "--top-p", "0"], "top_p: expected a share above 0 and at most 1, got 0.0"),
+    "top-p": (["sample", "MODEL", "--top-p", "0"], "top_p: expected a number above 0 and at most 1, got 0.0"),
     "a prompt": (["sample", "MODEL", "--prompt", "hex"], "got 'x' at position 2"),
     "a folder that is a file": (
         ["train", "MODEL/result.json", "--corpus", "hello"],

@@ -171,7 +171,9 @@ def test_line_ends_and_byte_order_marks_are_no_characters(tmp_path):
 def test_an_encoding_error_names_the_byte_and_the_line(tmp_path, data, encoding, place):
     path = tmp_path / "strange.txt"
     path.write_bytes(data)
-    with pytest.raises(ValueError, match=f"strange.txt: expected text in {encoding}, .*{place}.*cp1252"):
+    with pytest.raises(
+        ValueError, match=f"path: expected text in {encoding} in .*strange.txt, .*{place}.*cp1252"
+    ):
         text_file(path, encoding)
 
 
@@ -183,7 +185,9 @@ def test_files_that_are_no_text_are_refused_by_name(tmp_path):
         text_file(tmp_path)
     for text in ("", "x" * 39):
         path.write_text(text)
-        with pytest.raises(ValueError, match=f"short.txt: expected at least 40 characters.*got {len(text)}"):
+        with pytest.raises(
+            ValueError, match=f"text: expected at least 40 characters.*short.txt, got {len(text)}"
+        ):
             text_file(path)
     path.write_text("x" * 40)
     assert len(text_file(path).test) == 2

@@ -8,8 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unrolled.models import DamagedFile, checkpoints
-from unrolled.models.checkpoints import listed, read_newest, read_pair, write_file, write_numbered, write_pair
+from unrolled.models import DamagedFile, pairs
+from unrolled.models.checkpoints import listed, read_newest, write_numbered
+from unrolled.models.pairs import read_pair, write_file, write_pair
 
 ABOUT = {"loss": 0.1 + 0.2, "name": "é", "none": None, "list": [1, 2.5e-300], "deep": {"a": [True]}}
 
@@ -145,7 +146,7 @@ class _Killed(BaseException):
 
 def test_stopped_between_any_two_steps_the_last_whole_one_stands(tmp_path, monkeypatch):
     """Every call that changes the disk is the last one in turn."""
-    changes = ((Path, "open"), (Path, "replace"), (Path, "unlink"), (checkpoints.os, "fsync"))
+    changes = ((Path, "open"), (Path, "replace"), (Path, "unlink"), (pairs.os, "fsync"))
     write_numbered(tmp_path, "checkpoint", 1, {"n": torch.tensor(1)}, {}, keep=1)
     last, seen = 1, []
     for number in range(2, 100):
@@ -184,7 +185,7 @@ def test_stopped_between_any_two_steps_the_last_whole_one_stands(tmp_path, monke
 def test_a_file_is_the_old_one_or_the_new_one(tmp_path, monkeypatch):
     file = tmp_path / "result.json"
     write_file(file, b"old")
-    monkeypatch.setattr(checkpoints.os, "fsync", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr(pairs.os, "fsync", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
         write_file(file, b"new and longer")
     assert file.read_bytes() == b"old"

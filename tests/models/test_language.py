@@ -288,7 +288,7 @@ def test_a_temperature_too_small_to_divide_by_is_zero(temperature):
 @pytest.mark.parametrize("options", [{"temperature": "1"}, {"temperature": None}, {"top_p": "0.5"}])
 def test_an_option_that_is_no_number_is_named(options, plain_errors):
     ((name, value),) = options.items()
-    with pytest.raises(ValueError, match=f"{name}: expected a .*, got {value!r}"):
+    with pytest.raises(TypeError, match=f"{name}: expected a .*, got {type(value).__name__} {value!r}"):
         generate(_fixed_model([1.0, 3.0, -2.0]), "a", 3, **options)
 
 

@@ -160,4 +160,4 @@ def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="task: expected one of 'delayed recall'.*got 'sums'"):
         compete("sums", "RNN", 2, 3, [0], 0.1, SHORT)
     with pytest.raises(FloatingPointError, match=r"update \d: expected finite losses, got \[nan\]"):
-        compete("adding", "RNN", 2, 3, [0], float("nan"), SHORT)
+        compete("adding", "RNN", 2, 3, [0], 1e38, SHORT)

@@ -228,7 +228,7 @@ EXEMPT = {
         "History": "numbers",
         **dict.fromkeys(("CORPORA", "PRECISIONS", "SCHEDULES", "WINDOW"), "a table"),
         **dict.fromkeys(
-            ("Recipe", "in_units", "open_corpus", "read_recipe", "stored_recipe", "training_device"),
+            ("Recipe", "in_units", "open_corpus", "read_recipe", "stored_recipe"),
             "numbers and text",
         ),
         **dict.fromkeys(
@@ -253,6 +253,7 @@ EXEMPT = {
         "default_device": "a choice",
         "keep_freed_memory": "a side effect",
         "seed_everything": "a side effect",
+        "training_device": "a choice",
     },
 }
 

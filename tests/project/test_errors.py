@@ -10,13 +10,13 @@ import torch
 from unrolled.bptt import lstm_through_time
 from unrolled.cells import LSTMCell, LSTMState, RNNCell, RNNState, detach
 from unrolled.data import Vocabulary, corpora, one_hot, tasks
-from unrolled.device import stack_seeds
+from unrolled.device import stack_seeds, training_device
 from unrolled.figures import cell_schematics, schematics, style
 from unrolled.models import CharacterModel, EncoderDecoder, ManyToOne, OneToMany, OneToOne, Readout, generate
 from unrolled.models.checkpoints import write_numbered
 from unrolled.networks import GRU, LSTM, RNN, unroll
 from unrolled.probes import results
-from unrolled.training import Config, Recipe, clip_gradient, evaluate, fit, open_corpus, training_device
+from unrolled.training import Config, Recipe, clip_gradient, evaluate, fit, open_corpus
 
 pytestmark = pytest.mark.usefixtures("plain_errors")
 
@@ -152,7 +152,7 @@ CASES = {
     "dropout": (
         lambda: RNN(3, 4, dropout=1.0),
         ValueError,
-        "dropout: expected a share from 0 to below 1, got 1.0",
+        "dropout: expected a number of at least 0 and below 1, got 1.0",
     ),
     "an LSTM without a gate by hand": (
         lambda: LSTM(3, 4, backend="hand", without="f"),
@@ -250,7 +250,7 @@ CASES = {
     "top-p": (
         lambda: generate(model, "h", 3, top_p=1.5),
         ValueError,
-        "top_p: expected a share above 0 and at most 1, got 1.5",
+        "top_p: expected a number above 0 and at most 1, got 1.5",
     ),
     "cell of a model": (
         lambda: CharacterModel(vocabulary, 4, cell="qrnn"),
@@ -265,7 +265,7 @@ CASES = {
     "dropout of a model": (
         lambda: CharacterModel(vocabulary, 4, dropout=1.0),
         ValueError,
-        "dropout: expected a share from 0 to below 1, got 1.0",
+        "dropout: expected a number of at least 0 and below 1, got 1.0",
     ),
     "look-up range": (
         lambda: CharacterModel(vocabulary, 4, embedding_size=3)(ids + 4),
@@ -333,7 +333,7 @@ CASES = {
     "a recipe's share": (
         lambda: Recipe(dropout=1),
         ValueError,
-        "dropout: expected a share from 0 to below 1, got 1",
+        "dropout: expected a number of at least 0 and below 1, got 1",
     ),
     "a recipe's step size": (
         lambda: Recipe(learning_rate=math.nan),

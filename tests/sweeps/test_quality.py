@@ -10,7 +10,7 @@ from benchmarks import pretrained, quality, record, transformer, tries
 from unrolled.data import corpora
 from unrolled.models import load
 from unrolled.models import pretrained as shipped
-from unrolled.models.checkpoints import read_pair
+from unrolled.models.pairs import read_pair
 from unrolled.probes import stored_result
 from unrolled.training import evaluate, losses_on
 

@@ -28,6 +28,17 @@ def detach(state: Any) -> Any:
     raise TypeError(f"state: expected a tensor or a tuple of them, got {type(state).__name__} {state!r:.60}")
 
 
+def batched(dims: str, W: Tensor) -> str:
+    """The dimensions of what goes into a cell, as `check_tensor` takes them: stacked weights admit an axis of seeds."""
+    return f"S? {dims}" if W.dim() > 2 else dims
+
+
+def check_biases(biases: tuple[Tensor, ...]) -> None:
+    """Raise unless there are two biases, as torch has them, or none."""
+    if len(biases) not in (0, 2):
+        raise ValueError(f"biases: expected torch's two, or none, got {len(biases)}")
+
+
 class Cell(nn.Module):
     """What every cell has in common: sizes, a first state, checks, one step.
 
@@ -40,11 +51,17 @@ class Cell(nn.Module):
     """
 
     State: ClassVar[Any]
+    W_x: Tensor  # (rows, P)
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
         self.input_size = check_count("input_size", input_size)
         self.hidden_size = check_count("hidden_size", hidden_size)
+
+    @property
+    def input_weight(self) -> Tensor:
+        """What multiplies the input, (…, P): dtype, device and an axis of seeds are every weight's."""
+        return self.W_x
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
@@ -56,17 +73,21 @@ class Cell(nn.Module):
     def initial_state(self, batch_size: int) -> Any:
         """The state before the first input: zeros, (B, m) each, or (S, B, m) with a leading axis of seeds."""
         check_count("batch_size", batch_size)
-        W = next(self.parameters())
-        zeros = W.new_zeros(*W.shape[:-2], batch_size, self.hidden_size)
-        return self.State(*[zeros] * len(self.State._fields))
+        W = self.input_weight
+        shape = (*W.shape[:-2], batch_size, self.hidden_size)
+        return self.State(*(W.new_zeros(shape) for _ in self.State._fields))
 
     def check_state(self, state: Any, batch_size: int) -> Any:
         """Return `state` if it is one of this cell's that fits the batch, else raise by name."""
         if not isinstance(state, self.State):
             expected = f"{self.State.__name__}({', '.join(self.State._fields)})"
             raise TypeError(f"state: expected {expected}, got {type(state).__name__} {state!r:.60}")
+        W = self.input_weight
         for name, part in zip(state._fields, state, strict=True):
-            check_tensor(f"state.{name}", part, "... B m", B=batch_size, m=self.hidden_size)
+            sizes = {"B": batch_size, "m": self.hidden_size}
+            check_tensor(f"state.{name}", part, batched("B m", W), like=W, **sizes)
+        if any(part.is_inference() for part in state) and not torch.is_inference_mode_enabled():
+            return self.State(*(part.clone() for part in state))  # autograd may not keep the others
         return state
 
     def traced(self, x_t: Tensor, state: Any) -> tuple[Tensor, Any, dict[str, Tensor]]:
@@ -75,11 +96,20 @@ class Cell(nn.Module):
 
     def forward(self, x_t: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """One step: x_t of shape (B, P) and a state in, h_t of shape (B, m) and the next state out."""
-        check_tensor("x_t", x_t, "... B P", P=self.input_size)
+        W = self.input_weight
+        check_tensor("x_t", x_t, batched("B P", W), like=W, P=self.input_size)
         B = x_t.shape[-2]
         state = self.initial_state(B) if state is None else self.check_state(state, B)
         h_t, state, _ = self.traced(x_t, state)
         return h_t, state
+
+    def _load(self, name: str, own: Tensor, *given: Tensor) -> None:
+        """Copy the sum of tensors into a weight whose size each of them must have."""
+        for each in given:
+            if not isinstance(each, Tensor) or each.shape != own.shape:
+                came = tuple(each.shape) if isinstance(each, Tensor) else repr(each)
+                raise ValueError(f"{name}: expected a tensor of shape {tuple(own.shape)}, got {came}")
+        own.copy_(sum(given[1:], given[0]) if given else torch.zeros_like(own))
 
     def extra_repr(self) -> str:
         """The sizes, for `print(cell)`."""

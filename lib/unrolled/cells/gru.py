@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from unrolled.cells.cell import Cell
+from unrolled.cells.cell import Cell, check_biases
 
 
 class GRUState(NamedTuple):
@@ -104,9 +104,11 @@ class GRUCell(Cell):
     @torch.no_grad()
     def load_torch_weights(self, W_ih: Tensor, W_hh: Tensor, *biases: Tensor) -> None:
         """Copy weights of a `torch.nn.GRU`; the gates' two biases, if there are any, become their sum."""
-        self.W_x.copy_(W_ih)
-        self.W_h.copy_(W_hh)
+        check_biases(biases)
+        self._load("W_ih", self.W_x, W_ih)
+        self._load("W_hh", self.W_h, W_hh)
+        self._load("biases", self.b, *biases)  # the sum is right for both gates
         m = self.hidden_size
         b_ih, b_hh = biases or (torch.zeros_like(self.b),) * 2
-        self.b.copy_(torch.cat([(b_ih + b_hh)[: 2 * m], b_ih[2 * m :]]))
+        self.b[2 * m :] = b_ih[2 * m :]
         self.b_n.copy_(b_hh[2 * m :])

@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from unrolled._check import check_choice
-from unrolled.cells.cell import Cell
+from unrolled._check import check_choice, check_number
+from unrolled.cells.cell import Cell, check_biases
 
 # The rows of an LSTM's weights, m for each: input gate, forget gate, candidate (C_tilde), output gate.
 GATES = ("i", "f", "g", "o")
@@ -102,7 +102,7 @@ class LSTMCell(Cell):
     ) -> None:
         super().__init__(input_size, hidden_size)
         P, m = self.input_size, self.hidden_size
-        self.forget_bias = float(forget_bias)
+        self.forget_bias = check_number("forget_bias", forget_bias)
         self.without = without if without is None else check_choice("without", without, ("i", "f", "o"))
         self.rows = tuple(gate for gate in GATES if gate != without)  # m rows of the weights for each
         self.W_x = nn.Parameter(torch.empty(len(self.rows) * m, P, device=device, dtype=dtype))
@@ -140,9 +140,10 @@ class LSTMCell(Cell):
     def load_torch_weights(self, W_ih: Tensor, W_hh: Tensor, *biases: Tensor) -> None:
         """Copy weights of a `torch.nn.LSTM`; its two biases, if it has any, become their sum."""
         self._all_gates()
-        self.W_x.copy_(W_ih)
-        self.W_h.copy_(W_hh)
-        self.b.copy_(sum(biases, torch.zeros_like(self.b)))
+        check_biases(biases)
+        self._load("W_ih", self.W_x, W_ih)
+        self._load("W_hh", self.W_h, W_hh)
+        self._load("biases", self.b, *biases)
 
     def extra_repr(self) -> str:
         """The sizes, and the gate that was left out, for `print(cell)`."""

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from unrolled._check import check_choice
-from unrolled.cells.cell import Cell
+from unrolled.cells.cell import Cell, check_biases
 
 NONLINEARITIES: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
@@ -94,6 +94,11 @@ class RNNCell(Cell):
         self.b_h = nn.Parameter(torch.empty(m, device=device, dtype=dtype))
         self.reset_parameters()
 
+    @property
+    def input_weight(self) -> Tensor:
+        """What multiplies the input, (…, P)."""
+        return self.W_xh
+
     def traced(self, x_t: Tensor, state: RNNState) -> tuple[Tensor, RNNState, dict[str, Tensor]]:
         """One step that also tells what happened inside: the pre-activation `a` and the state `h`, each (B, m)."""
         a_t, _ = rnn_step(x_t, state, self.W_xh, self.W_hh, self.b_h, NONLINEARITIES["linear"])
@@ -107,9 +112,10 @@ class RNNCell(Cell):
     @torch.no_grad()
     def load_torch_weights(self, W_ih: Tensor, W_hh: Tensor, *biases: Tensor) -> None:
         """Copy weights of a `torch.nn.RNN`; its two biases, if it has any, become their sum."""
-        self.W_xh.copy_(W_ih)
-        self.W_hh.copy_(W_hh)
-        self.b_h.copy_(sum(biases, torch.zeros_like(self.b_h)))
+        check_biases(biases)
+        self._load("W_ih", self.W_xh, W_ih)
+        self._load("W_hh", self.W_hh, W_hh)
+        self._load("biases", self.b_h, *biases)
 
     def extra_repr(self) -> str:
         """The sizes, for `print(cell)`."""

@@ -24,6 +24,7 @@ from unrolled.cli.console import (
     tell,
     units,
 )
+from unrolled.device import training_device
 from unrolled.models import generate, load, read_model
 from unrolled.networks import BACKENDS
 from unrolled.training import (
@@ -38,8 +39,8 @@ from unrolled.training import (
     read_recipe,
     run,
     stored_recipe,
-    training_device,
 )
+from unrolled.training.recipes import fingerprint
 
 SPLITS = ("train", "validation", "test", "held-out")
 
@@ -230,12 +231,15 @@ def evaluate(
     loaded = load(model, device=training_device(device))
     corpus = corpus or loaded.about.get("recipe", {}).get("corpus")
     if corpus is None:
-        raise ValueError(
-            "corpus: expected a name or a text file, as the model names none of its own; got none"
-        )
+        raise ValueError("corpus: expected a name or a text file, as the model names none; got none")
     if split not in SPLITS:
         raise ValueError(f"split: expected {', '.join(SPLITS)}, got {split!r}")
     opened = open_corpus(corpus)
+    stored = loaded.about.get("corpus", {})
+    if opened.source == stored.get("source") and fingerprint(opened) != stored.get("sha256"):
+        raise ValueError(
+            f"corpus: expected the text this model was trained on, got another: {corpus} has changed"
+        )
     text = opened.validation + opened.test if split == "held-out" else getattr(opened, split)
     found = losses_on(loaded, text, rows=rows, window=window or None)
     lines = [

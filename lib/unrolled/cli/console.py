@@ -19,8 +19,13 @@ DEFAULTS = Recipe()
 _Usage: Any = next(each for each in typer.BadParameter.__mro__ if each.__name__ == "ClickException")
 
 
+_MOST_THREADS = 1024
+
+
 def _threads(number: int | None) -> int | None:
     if number is not None:
+        if number > _MOST_THREADS:  # the system would end the process
+            raise typer.BadParameter(f"expected at most {_MOST_THREADS}, got {number}")
         torch.set_num_threads(number)
     return number
 
@@ -55,8 +60,10 @@ def field(name: str, panel: str, text: str) -> Any:
 
 
 def tell(told: dict[str, Any], as_json: bool, text: str) -> None:
-    """Print the one or the other."""
-    typer.echo(json.dumps(told) if as_json else text)
+    """Print the one or the other; what the reader's terminal or pipe has no character for is escaped."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    shown = json.dumps(told) if as_json else text
+    typer.echo(shown.encode(encoding, errors="backslashreplace").decode(encoding))
 
 
 def units(score: dict[str, Any]) -> str:
@@ -89,7 +96,13 @@ def leaving(arguments: list[str]) -> Iterator[None]:
             yield
     except _Usage as error:
         _leave(error.format_message(), error.exit_code, arguments)
-    except (FileNotFoundError, FileExistsError, NotADirectoryError) as error:
+    except (
+        FileNotFoundError,
+        FileExistsError,
+        NotADirectoryError,
+        PermissionError,
+        IsADirectoryError,
+    ) as error:
         _leave(str(error), 2, arguments)
     except (ValueError, TypeError) as error:
         if not re.match(r"[\w.]+: ", str(error)):  # a mistake of ours, not of the reader's

@@ -6,6 +6,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from unrolled._check import system
+
 _TIMEOUT = 30.0  # seconds without a byte
 _INSTEAD = (
     "Download the file by other means and give its path, or use a corpus that comes with the library and needs "
@@ -71,25 +73,30 @@ def read_text(path: str | os.PathLike[str], encoding: str = "utf-8", sha256: str
         FileNotFoundError, IsADirectoryError: no such file, or a folder.
         ValueError: bytes that are no text in this encoding, an unknown encoding, or another sha256.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path: expected a file's path, got {type(path).__name__} {path!r:.60}")
+    if not isinstance(encoding, str):
+        raise TypeError(f"encoding: expected its name, got {type(encoding).__name__} {encoding!r:.60}")
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(f"path: expected a text file, got the folder {path}")
     if not path.exists():
         raise FileNotFoundError(f"path: expected a text file, got {path}, which does not exist")
-    data = path.read_bytes()
+    with system("path", f"read {path}"):
+        data = path.read_bytes()
     if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256.lower():
-        raise ValueError(f"{path}: expected sha256 {sha256}, got {hashlib.sha256(data).hexdigest()}")
+        raise ValueError(f"path: expected sha256 {sha256} of {path}, got {hashlib.sha256(data).hexdigest()}")
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
         before = data[: error.start].decode(encoding, errors="ignore")
         line = len(before.replace("\r\n", "\n").replace("\r", "\n").split("\n"))
         raise ValueError(
-            f"{path}: expected text in {encoding}, got byte 0x{data[error.start]:02x} at offset {error.start}, "
+            f"path: expected text in {encoding} in {path}, got byte 0x{data[error.start]:02x} at offset {error.start}, "
             f"line {line} ({error.reason}). Give the file's encoding, often 'cp1252', 'latin-1' or 'utf-16', "
             "or save the file as UTF-8."
         ) from error
-    except LookupError as error:
+    except (LookupError, ValueError) as error:
         raise ValueError(f"encoding: expected the name of a text encoding, got {encoding!r}") from error
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
@@ -101,7 +108,7 @@ def split_text(text: str, name: str) -> dict[str, str]:
         ValueError: fewer than 40 characters, which leaves fewer than two to validate or test.
     """
     if len(text) < 40:
-        raise ValueError(f"{name}: expected at least 40 characters to split, got {len(text)}")
+        raise ValueError(f"text: expected at least 40 characters to split in {name}, got {len(text)}")
     a = len(text) * 9 // 10
     b = a + (len(text) - a) // 2
     return {"train": text[:a], "validation": text[a:b], "test": text[b:]}

@@ -161,8 +161,8 @@ def text_file(path: str | os.PathLike[str], encoding: str = "utf-8") -> Corpus:
         ValueError: a byte that the encoding does not know, with its place and line; an unknown encoding; or
             fewer than 40 characters.
     """
+    text = read_text(path if not isinstance(path, str | os.PathLike) else Path(path).expanduser(), encoding)
     path = Path(path).expanduser()
-    text = read_text(path, encoding)
     return Corpus(
         name=path.stem,
         characters="".join(sorted(set(text))),

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from unrolled._check import check_count
+from unrolled._check import check_count, check_generator
 
 Generator = torch.Generator | None
 
@@ -33,6 +33,7 @@ def shapes_in_images(num_examples: int, generator: Generator = None) -> ShapesIn
 
     One input, two independent outputs: a class and a place.
     """
+    check_generator("generator", generator)
     B = check_count("num_examples", num_examples)
     kind = torch.randint(2, (B,), generator=generator)
     place = torch.randint(1, 7, (B, 2), generator=generator)
@@ -56,6 +57,7 @@ def captions(num_examples: int, generator: Generator = None) -> Examples:
     Returns:
         x: (B, 7), how bright each segment is. y: (B, 5), letters a to z as 1 to 26, then 0 to the end.
     """
+    check_generator("generator", generator)
     B = check_count("num_examples", num_examples)
     lit = torch.tensor([[float(segment in on) for segment in "abcdefg"] for on in _SEGMENTS])
     spelled = torch.tensor([[ord(c) - 96 if c != " " else 0 for c in f"{word:5}"] for word in DIGIT_WORDS])
@@ -73,6 +75,7 @@ def moving_dot(
     Returns:
         x: (B, T, width), the frames. y: (B,), 0 for left and 1 for right.
     """
+    check_generator("generator", generator)
     B, T = check_count("num_examples", num_examples), check_count("num_frames", num_frames, least=2)
     check_count("width", width, least=3)
     right = torch.randint(2, (B,), generator=generator)
@@ -92,6 +95,7 @@ def neighbours(num_examples: int, num_steps: int = 12, generator: Generator = No
     Returns:
         x: (B, T, 1), bits. y: (B, T), 1 where the two neighbours agree.
     """
+    check_generator("generator", generator)
     B, T = check_count("num_examples", num_examples), check_count("num_steps", num_steps, least=3)
     bits = torch.randint(2, (B, T), generator=generator)
     padded = torch.nn.functional.pad(bits, (1, 1))
@@ -104,6 +108,7 @@ def reversal(num_examples: int, length: int = 5, alphabet: int = 4, generator: G
     Returns:
         x: (B, length), letters 0 … alphabet-1. y: (B, length), x reversed.
     """
+    check_generator("generator", generator)
     check_count("alphabet", alphabet, least=2)
     shape = check_count("num_examples", num_examples), check_count("length", length)
     letters = torch.randint(alphabet, shape, generator=generator)
@@ -126,6 +131,7 @@ def delayed_recall(num_examples: int, lag: int, generator: Generator = None) -> 
 
     Source: after Hochreiter and Schmidhuber (1997). Used in chapter 05.
     """
+    check_generator("generator", generator)
     B, lag = check_count("num_examples", num_examples), check_count("lag", lag)
     x = torch.randint(RECALL_SYMBOLS, RECALL_INPUTS - 1, (B, lag + 1), generator=generator)
     x[:, 0] = torch.randint(RECALL_SYMBOLS, (B,), generator=generator)
@@ -144,6 +150,7 @@ def adding(num_examples: int, lag: int, generator: Generator = None) -> Examples
 
     Source: after Hochreiter and Schmidhuber (1997), whose first mark stands in the first tenth. Used in chapter 06.
     """
+    check_generator("generator", generator)
     B, lag = check_count("num_examples", num_examples), check_count("lag", lag)
     numbers = torch.rand(B, lag + 1, generator=generator)
     second = torch.randint(1, lag + 1, (B, 1), generator=generator)
@@ -168,6 +175,7 @@ def temporal_order(num_examples: int, lag: int, generator: Generator = None) -> 
 
     Source: after Hochreiter and Schmidhuber (1997). Used in chapter 06.
     """
+    check_generator("generator", generator)
     B, lag = check_count("num_examples", num_examples), check_count("lag", lag, least=2)
     x = torch.randint(2, ORDER_INPUTS - 1, (B, lag + 1), generator=generator)
     symbols = torch.randint(2, (B, 2), generator=generator)
@@ -206,6 +214,7 @@ def brackets(num_characters: int, max_depth: int = 4, generator: Generator = Non
 
     Source: after the cells of Karpathy et al. (2016). Used in chapter 06.
     """
+    check_generator("generator", generator)
     N, deepest = check_count("num_characters", num_characters), check_count("max_depth", max_depth)
     chance = torch.rand(N, generator=generator).tolist()
     filler = torch.randint(len(_FILLERS), (N,), generator=generator).tolist()

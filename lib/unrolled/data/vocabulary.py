@@ -84,9 +84,9 @@ def one_hot(ids: Int[Tensor, "..."], size: int, dtype: torch.dtype | None = None
     return hot.scatter_(-1, ids.long().unsqueeze(-1), 1.0)
 
 
-def check_range(ids: Tensor, size: int) -> None:
+def check_range(ids: Tensor, size: int, name: str = "ids") -> None:
     """Where asking is free: a GPU would be waited for, and its own look-ups refuse such numbers too."""
     if ids.device.type == "cpu" and ids.numel() and not (int(ids.min()) >= 0 and int(ids.max()) < size):
         raise ValueError(
-            f"ids: expected numbers from 0 to {size - 1}, got {int(ids.min())} to {int(ids.max())}"
+            f"{name}: expected numbers from 0 to {size - 1}, got {int(ids.min())} to {int(ids.max())}"
         )

@@ -3,8 +3,8 @@
 A model is a network of `unrolled.networks` with a readout; its file holds numbers and a recipe, never code.
 """
 
-from unrolled.models.checkpoints import DamagedFile
 from unrolled.models.language import CELLS, CharacterModel, Readout, load, pretrained, read_model, save
+from unrolled.models.pairs import DamagedFile
 from unrolled.models.sampling import generate, probabilities
 from unrolled.models.wirings import FEEDS, EncoderDecoder, ManyToMany, ManyToOne, OneToMany, OneToOne
 

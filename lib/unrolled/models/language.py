@@ -1,6 +1,8 @@
 """Characters in, a distribution over the next character out: vocabulary, model, models on disk, generation."""
 
+import contextlib
 import warnings
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unrolled._check import check_choice, check_count, check_ids, check_tensor
+from unrolled._check import check_bool, check_choice, check_count, check_ids, check_number, check_tensor
 from unrolled.data import Vocabulary, one_hot
 from unrolled.data.vocabulary import check_range
-from unrolled.models.checkpoints import DamagedFile, Pair, ending, read_newest, read_pair, stem, write_pair
+from unrolled.models.checkpoints import read_newest
+from unrolled.models.pairs import DamagedFile, Pair, ending, read_pair, stem, write_pair
 from unrolled.networks import GRU, LSTM, RNN, Recurrent
 
 CELLS: dict[str, type[Recurrent]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
@@ -48,6 +51,17 @@ class Readout(nn.Module):
         ):  # stacked seeds over whole sequences, (S, B, T, m): one product a seed
             return (h.flatten(1, 2) @ W_hy.mT + b_y).unflatten(1, h.shape[1:3])
         return h @ W_hy.mT + b_y
+
+
+@contextlib.contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Switch dropout off meanwhile; afterwards the model is in the mode it was in."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
 
 
 class CharacterModel(nn.Module):
@@ -92,20 +106,21 @@ class CharacterModel(nn.Module):
                 f"tied: expected embedding_size = hidden_size, for one matrix to serve as both; "
                 f"got {embedding_size} and {hidden_size}"
             )
-        self.tied, self.dropout = tied, float(dropout)
+        self.tied, self.dropout = check_bool("tied", tied), check_number("dropout", dropout, least=0, below=1)
         self.E: nn.Parameter | None = None
         if embedding_size is not None:
             embedding_size = check_count("embedding_size", embedding_size)
             if not tied:
                 self.E = nn.Parameter(torch.randn(embedding_size, V))  # (E, V)
         network = CELLS[check_choice("cell", cell, CELLS)]
-        self.rnn = network(embedding_size or V, hidden_size, num_layers, dropout=dropout, backend=backend)
+        between = self.dropout if num_layers != 1 else 0.0  # one layer has nothing between layers
+        self.rnn = network(embedding_size or V, hidden_size, num_layers, dropout=between, backend=backend)
         self.readout = Readout(hidden_size, V)
         self.about: dict[str, Any] = {}  # what `load` read beside the weights
         self._sizes = {
             "hidden_size": self.rnn.hidden_size, "embedding_size": embedding_size,
             "num_layers": self.rnn.num_layers, "cell": cell,
-            "dropout": float(dropout), "tied": tied,
+            "dropout": self.dropout, "tied": tied,
         }  # fmt: skip
 
     def describe(self) -> dict[str, Any]:
@@ -144,7 +159,15 @@ def save(model: CharacterModel, path: str | Path, **about: Any) -> Path:
 
     Returns:
         The path; `load` reads it.
+
+    Raises:
+        ValueError, TypeError: stacked seeds, a path without a name, or something in `about` that JSON can't hold.
+        OSError: it could not be written; what was there before is whole.
     """
+    if hasattr(model, "num_seeds"):
+        raise ValueError("model: expected one model, got stacked seeds; save them one by one")
+    if not Path(path).name:
+        raise ValueError(f"path: expected a file's name without an ending, got {str(path)!r}")
     return write_pair(path, dict(model.named_parameters()), {"model": model.describe(), **about})
 
 
@@ -157,12 +180,16 @@ def pretrained() -> list[str]:
 
 def read_model(source: str | Path) -> Pair:
     """The weights of a model by name, and the description beside them, every byte checked; see `load`."""
-    if str(source) in pretrained():
-        source = Path(str(resources.files("unrolled").joinpath("assets/pretrained", str(source))))
-    if Path(source).is_dir():
-        pair = _from_run(Path(source))
-    elif ending(stem(source), ".json").is_file():
+    if not isinstance(source, str | Path):
+        raise TypeError(f"source: expected a name or a path, got {type(source).__name__} {source!r:.60}")
+    ours = Path(str(resources.files("unrolled").joinpath("assets/pretrained", str(source))))
+    # A reader's own file or run goes before a model of the library's that has the same name.
+    if ending(stem(source), ".json").is_file():
         pair = read_pair(source)
+    elif Path(source).is_dir():
+        pair = _from_run(Path(source))
+    elif str(source) in pretrained():
+        pair = read_pair(ours)
     else:
         known = ", ".join(map(repr, pretrained())) or "none yet"
         raise FileNotFoundError(
@@ -199,8 +226,8 @@ def load(
     """A trained character model, ready to generate (dropout off).
 
     Args:
-        source: the name of a model that comes with the library (see `pretrained`), a file that `save` wrote, or the
-            folder of a run, of which the best model is taken.
+        source: a file that `save` wrote, the folder of a run, of which the best model is taken, or the name of a model
+            that comes with the library (see `pretrained`); what stands first in this list is taken first.
         device: where to put it; None is the CPU.
         backend: see `unrolled.networks.Recurrent`.
 

@@ -1,13 +1,13 @@
 """From logits to a choice: temperature, top-k, top-p, and the loop that feeds each choice back in."""
 
-from numbers import Real
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from unrolled._check import check_count, check_tensor
+from unrolled._check import check_count, check_finite, check_generator, check_number, check_tensor
+from unrolled.models.language import evaluating
 
 
 def probabilities(
@@ -33,15 +33,19 @@ def probabilities(
         Probabilities, (…, V), that sum to 1.
 
     Raises:
-        ValueError: a temperature below 0, k below 1, or p not above 0 and at most 1.
+        ValueError: a temperature below 0, k below 1, or p not above 0 and at most 1; logits of NaN or +inf, or a row of
+            nothing but -inf, of which no distribution can be made.
 
     Source: top-p: Holtzman et al. (2020). Taught in chapter 07; tested against a sort written out.
     """
     check_tensor("logits", logits, "... V")
     _check_options(temperature, top_k, top_p)
+    highest = check_finite("logits, the largest of a row", logits.amax(dim=-1, keepdim=True))
     if temperature < 1e-30:  # divided by less, logits would leave single precision
         return torch.zeros_like(logits).scatter_(-1, logits.argmax(dim=-1, keepdim=True), 1.0)
-    scaled = logits / temperature
+    logits = logits - highest  # the largest is 0, so that a division by little makes no infinity of it
+    kind = logits.dtype
+    scaled = logits.to(torch.promote_types(kind, torch.float32)) / temperature
     if top_k is not None and top_k < logits.shape[-1]:
         least = scaled.topk(top_k, dim=-1).values[..., -1:]  # (…, 1)
         scaled = scaled.masked_fill(scaled < least, -torch.inf)
@@ -49,18 +53,17 @@ def probabilities(
     if top_p is not None and top_p < 1:
         ordered, order = p.sort(dim=-1, descending=True, stable=True)
         before = ordered.cumsum(dim=-1) - ordered  # what the likelier ones have together
-        p = p.masked_fill((before >= top_p).gather(-1, order.argsort(dim=-1)), 0.0)
+        p = p.masked_fill(((before >= top_p) & (before > 0)).gather(-1, order.argsort(dim=-1)), 0.0)
         p = p / p.sum(dim=-1, keepdim=True)
-    return p
+    return p.to(kind)
 
 
 def _check_options(temperature: float, top_k: int | None, top_p: float | None) -> None:
-    if not isinstance(temperature, Real | Tensor) or not temperature >= 0:
-        raise ValueError(f"temperature: expected a number of at least 0, got {temperature!r}")
+    check_number("temperature", temperature, least=0)
     if top_k is not None:
         check_count("top_k", top_k)
-    if top_p is not None and not (isinstance(top_p, Real | Tensor) and 0 < top_p <= 1):
-        raise ValueError(f"top_p: expected a share above 0 and at most 1, got {top_p!r}")
+    if top_p is not None:
+        check_number("top_p", top_p, above=0, most=1)
 
 
 @torch.no_grad()
@@ -96,9 +99,10 @@ def generate(
     """
     check_count("length", length, least=0)
     _check_options(temperature, top_k, top_p)
-    was_training = model.training
-    model.eval()
-    try:
+    check_generator("generator", generator)
+    if hasattr(model, "num_seeds"):
+        raise ValueError("model: expected one model, got stacked seeds")
+    with evaluating(model):
         ids = model.vocabulary.encode(prompt).to(model.readout.W_hy.device)
         logits, state = model(ids.unsqueeze(0))
         chosen: list[int] = []
@@ -111,6 +115,4 @@ def generate(
                 id_t = torch.multinomial(p, 1, generator=generator)[0]
             chosen.append(int(id_t))
             logits, state = model(id_t.view(1, 1), state)
-    finally:
-        model.train(was_training)
     return model.vocabulary.decode(chosen)

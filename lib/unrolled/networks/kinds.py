@@ -35,7 +35,7 @@ class RNN(Recurrent):
         return super()._cannot(backend)
 
     def _through_time(self, cell: RNNCell, x: Tensor, state: Any) -> tuple[Tensor, ...]:
-        return rnn_through_time(x, state.h, cell.W_xh, cell.W_hh, cell.b_h, cell.nonlinearity)
+        return rnn_through_time(x, state and state.h, cell.W_xh, cell.W_hh, cell.b_h, cell.nonlinearity)
 
     def _kernel(self) -> Callable[..., Any]:
         return torch.rnn_tanh if self.nonlinearity == "tanh" else torch.rnn_relu
@@ -72,7 +72,8 @@ class LSTM(Recurrent):
         return B >= _ROWS and (gates >= _GATES_COMPILED if compiled else alone and gates >= _GATES)
 
     def _through_time(self, cell: LSTMCell, x: Tensor, state: Any) -> tuple[Tensor, ...]:
-        return lstm_through_time(x, state.h, state.C, cell.W_x, cell.W_h, cell.b)
+        h_0, C_0 = state or (None, None)
+        return lstm_through_time(x, h_0, C_0, cell.W_x, cell.W_h, cell.b)
 
 
 class GRU(Recurrent):

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unrolled._check import check_tensor
+from unrolled.cells.cell import batched
 
 Trace = dict[str, Tensor]
 
@@ -34,7 +35,8 @@ def unroll(
 
     Taught in chapter 02; tested against `torch.nn.RNN`.
     """
-    check_tensor("x", x, "... B T P", P=cell.input_size)
+    W = cell.input_weight
+    check_tensor("x", x, batched("B T P", W), like=W, P=cell.input_size)
     B = x.shape[-3]
     state = cell.initial_state(B) if state is None else cell.check_state(state, B)
     steps = list(x.unbind(-2))  # T of (B, P)

@@ -1,5 +1,7 @@
 """Any cell over whole sequences: layers, directions, and which of three ways runs them."""
 
+import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
@@ -7,12 +9,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from unrolled._check import check_choice, check_count, check_tensor
+from unrolled._check import check_bool, check_choice, check_count, check_number, check_tensor
 from unrolled.cells import Cell
+from unrolled.cells.cell import batched
 from unrolled.networks.loop import Trace, unroll
 
 BACKENDS = ("auto", "loop", "hand", "torch")
 Network = TypeVar("Network", bound="Recurrent")
+
+
+def _transformed() -> bool:
+    """Whether a transform of torch.func is at work, which only the loop's operators have rules for."""
+    return torch._C._functorch.peek_interpreter_stack() is not None
 
 
 class Recurrent(nn.Module):
@@ -27,7 +35,7 @@ class Recurrent(nn.Module):
         bidirectional: also read from the end. Such a layer needs the whole sequence, so it takes no state.
         dropout: the share of numbers set to zero between one layer and the next, while training.
         backend: `"loop"` is the definition, one Python step a time under autograd; `"hand"` is the hand-derived
-            forward and backward pass of `unrolled.bptt` and `unrolled.bptt`; `"torch"` runs the same weights
+            forward and backward pass of `unrolled.bptt`; `"torch"` runs the same weights
             through torch's own kernels, cuDNN on a GPU. `"auto"` takes the fastest that can: on a CPU `"hand"` for the
             RNN, and for the LSTM in single precision where batches are large (with `UNROLLED_COMPILE=1` medium ones
             too), and `"torch"` else; the loop for stacked seeds, which only it knows.
@@ -57,9 +65,13 @@ class Recurrent(nn.Module):
         self.input_size = check_count("input_size", input_size)
         self.hidden_size = check_count("hidden_size", hidden_size)
         self.num_layers = check_count("num_layers", num_layers)
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout: expected a share from 0 to below 1, got {dropout!r}")
-        self.bidirectional, self.dropout = bidirectional, float(dropout)
+        self.bidirectional = check_bool("bidirectional", bidirectional)
+        self.dropout = check_number("dropout", dropout, least=0, below=1)
+        if self.dropout and num_layers == 1:
+            warnings.warn(
+                "dropout: it acts between layers, and there is one: nothing is dropped", stacklevel=2
+            )
+        self._check_options(options)
         D = self.num_directions = 2 if bidirectional else 1
         sizes = [
             input_size if layer == 0 else D * hidden_size for layer in range(num_layers) for _ in range(D)
@@ -67,6 +79,15 @@ class Recurrent(nn.Module):
         self.cells = nn.ModuleList(self.cell_type(size, hidden_size, **options) for size in sizes)
         self.backend = check_choice("backend", backend, BACKENDS)
         self._check_backend()
+
+    @classmethod
+    def _check_options(cls, options: dict[str, Any]) -> None:
+        known = [name for name in inspect.signature(cls.cell_type).parameters if not name.endswith("_size")]
+        for name in options:
+            if name not in known:
+                raise TypeError(
+                    f"{name}: {cls.__name__} has no such option, expected one of {', '.join(known)}"
+                )
 
     def _check_backend(self) -> None:
         if reason := self._cannot(self.backend):
@@ -77,7 +98,7 @@ class Recurrent(nn.Module):
 
     def _stacked(self) -> bool:
         """Whether every weight has a leading axis of seeds."""
-        return next(self.parameters()).dim() > 2
+        return self._each()[0].input_weight.dim() > 2
 
     def _cannot(self, backend: str) -> str:
         """Why a backend can't run this network; empty if it can."""
@@ -114,11 +135,17 @@ class Recurrent(nn.Module):
         state = self._checked(x, state)
         self._check_backend()
         backend = self.backend
+        if backend != "loop" and _transformed():
+            if backend != "auto":
+                raise RuntimeError(
+                    f'backend: under a transform of torch.func expected "auto" or "loop", got "{backend}"'
+                )
+            backend = "loop"
         if backend == "auto":
             order = ("hand", "torch", "loop") if self._by_hand_is_faster(x) else ("torch", "hand", "loop")
             backend = next(each for each in order if not self._cannot(each))
         if backend == "torch":
-            return self._forward_torch(x, state)
+            return self._forward_torch(x, self.initial_state(x.shape[-3]) if state is None else state)
         h, final, _ = self._forward_layers(self._by_hand if backend == "hand" else unroll, x, state)
         return h, final
 
@@ -128,10 +155,11 @@ class Recurrent(nn.Module):
         """As `forward`, and what every step computed: one dictionary for each layer and direction (see `unroll`)."""
         return self._forward_layers(unroll, x, self._checked(x, state))
 
-    def _checked(self, x: Tensor, state: Any) -> tuple[Any, ...]:
-        check_tensor("x", x, "... B T P", P=self.input_size)
+    def _checked(self, x: Tensor, state: Any) -> tuple[Any, ...] | None:
+        W = self._each()[0].input_weight
+        check_tensor("x", x, batched("B T P", W), like=W, P=self.input_size)
         if state is None:
-            return self.initial_state(x.shape[-3])
+            return None  # zeros, which the hand-derived passes need not read
         kind, name = self.cell_type.State, type(self).__name__
         if self.bidirectional:
             raise ValueError(
@@ -144,7 +172,7 @@ class Recurrent(nn.Module):
         return tuple(c.check_state(part, x.shape[-3]) for c, part in zip(self._each(), state, strict=True))
 
     def _forward_layers(
-        self, run: Callable[..., Any], h: Tensor, state: tuple[Any, ...]
+        self, run: Callable[..., Any], h: Tensor, state: tuple[Any, ...] | None
     ) -> tuple[Tensor, tuple[Any, ...], list[Trace]]:
         final, traces = [], []
         for layer in range(self.num_layers):
@@ -153,7 +181,9 @@ class Recurrent(nn.Module):
                 h = nn.functional.dropout(h, self.dropout, self.training)
             for direction in range(self.num_directions):
                 i = layer * self.num_directions + direction
-                h_i, final_i, trace_i = run(self._each()[i], h, state[i], reverse=direction == 1)
+                h_i, final_i, trace_i = run(
+                    self._each()[i], h, None if state is None else state[i], reverse=direction == 1
+                )
                 directions.append(h_i)
                 final.append(final_i)
                 traces.append(trace_i)
@@ -166,7 +196,7 @@ class Recurrent(nn.Module):
         """As `unroll`, through the hand-derived pass, which keeps no trace."""
         x = x.transpose(0, 1)  # (T, B, P)
         h, *last = self._through_time(cell, x.flip(0) if reverse else x, state)
-        return (h.flip(0) if reverse else h).transpose(0, 1), type(state)(*last), {}
+        return (h.flip(0) if reverse else h).transpose(0, 1), cell.State(*last), {}
 
     def _through_time(self, cell: Any, x: Tensor, state: Any) -> tuple[Tensor, ...]:
         raise NotImplementedError
@@ -201,7 +231,8 @@ class Recurrent(nn.Module):
         )  # fmt: skip
         for cell, weights in zip(ours._each(), theirs.all_weights, strict=True):
             cell.load_torch_weights(*weights)
-        return ours
+            cell.requires_grad_(any(each.requires_grad for each in weights))
+        return ours.train(theirs.training)
 
     def to_torch(self) -> nn.RNNBase:
         """Torch's network (batch first) with a copy of these weights.
@@ -218,9 +249,11 @@ class Recurrent(nn.Module):
         )  # fmt: skip
         with torch.no_grad():
             for cell, weights in zip(self._each(), theirs.all_weights, strict=True):
+                trained = any(each.requires_grad for each in cell.parameters())
                 for to, value in zip(weights, cell.to_torch_weights(), strict=True):
                     to.copy_(value)
-        return theirs
+                    to.requires_grad_(trained)
+        return theirs.train(self.training)
 
     @staticmethod
     def _shared(network: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.func import functional_call
 
-from unrolled._check import check_choice, check_count, check_tensor
+from unrolled._check import check_choice, check_count, check_finite, check_number, check_tensor
 from unrolled.cells import DERIVATIVES, RNNCell, detach
 from unrolled.networks import unroll
 
@@ -22,18 +22,29 @@ Loss = Callable[[Tensor], Tensor]
 
 def largest_singular_value(W: Float[Tensor, "... m m"]) -> Float[Tensor, "..."]:
     r"""$\sigma_{\max}(W)$: the most that one product with W can stretch a vector (chapter 04)."""
-    check_tensor("W", W, "... m m")
-    return torch.linalg.matrix_norm(W, ord=2)
+    W = _finite_matrix(W)
+    return torch.linalg.matrix_norm(W.to(_solved_in(W)), ord=2).to(W.dtype)
+
+
+def _finite_matrix(W: Tensor) -> Tensor:
+    """LAPACK ends the process, or answers wrongly, where a number is not finite."""
+    return check_finite("W", check_tensor("W", W, "... m m"))
+
+
+def _solved_in(W: Tensor) -> torch.dtype:
+    """LAPACK knows no half precision."""
+    return torch.promote_types(W.dtype, torch.float32)
 
 
 def spectral_radius(W: Float[Tensor, "... m m"]) -> Float[Tensor, "..."]:
     r"""$\rho(W)$, the largest modulus of an eigenvalue: it decides whether $W^t$ grows or dies (chapter 04).
 
     Raises:
-        ValueError: W is not square.
+        ValueError: W is not square, or holds a number that is not finite.
     """
-    check_tensor("W", W, "... m m", m=W.shape[-1] if isinstance(W, Tensor) and W.dim() else 0)
-    return torch.linalg.eigvals(W).abs().amax(dim=-1)
+    W = _finite_matrix(W)
+    check_tensor("W", W, "... m m", m=W.shape[-1])
+    return torch.linalg.eigvals(W.to(_solved_in(W))).abs().amax(dim=-1).to(W.dtype)
 
 
 def saturated_share(a: Float[Tensor, "..."], limit: float = 3.0) -> Float[Tensor, ""]:
@@ -45,9 +56,10 @@ def saturated_share(a: Float[Tensor, "..."], limit: float = 3.0) -> Float[Tensor
 
     Taught in chapter 03.
     """
-    check_tensor("a", a, "...")
-    if not limit > 0:
-        raise ValueError(f"limit: expected a number above 0, got {limit!r}")
+    check_finite("a", check_tensor("a", a, "..."))
+    if not a.numel():
+        raise ValueError("a: expected at least one number, got none")
+    check_number("limit", limit, above=0)
     return (a.abs() > limit).to(a.dtype).mean()
 
 
@@ -74,6 +86,7 @@ def step_jacobians(
         return DERIVATIVES[cell.nonlinearity](h).unsqueeze(-1) * W_hh
 
 
+@torch.enable_grad()
 def jacobian(
     cell: Any, x: Float[Tensor, "B T P"], s: int, t: int, state: Any = None, *, method: str = "autograd"
 ) -> Float[Tensor, "B m m"]:
@@ -141,6 +154,7 @@ def influence(cell: RNNCell, x: Float[Tensor, "... B T P"], state: Any = None) -
     return torch.stack(norms, dim=-1)
 
 
+@torch.enable_grad()
 def gradient_by_time(
     cell: Any, x: Float[Tensor, "... B T P"], loss: Loss, state: Any = None
 ) -> Float[Tensor, "... B T m"]:
@@ -170,6 +184,7 @@ def gradient_by_time(
     return torch.stack(torch.autograd.grad(loss(torch.stack(steps, dim=-2)).sum(), steps), dim=-2)
 
 
+@torch.enable_grad()
 def weight_gradient_terms(
     cell: Any, x: Float[Tensor, "B T P"], loss: Loss, state: Any = None, *, weight: str = "W_hh"
 ) -> Float[Tensor, "T out in"]:
@@ -203,6 +218,7 @@ def weight_gradient_terms(
     )
 
 
+@torch.enable_grad()
 def cosine_to_full(
     cell: Any, x: Float[Tensor, "B T P"], loss: Loss, windows: Sequence[int], state: Any = None
 ) -> Float[Tensor, " windows"]:

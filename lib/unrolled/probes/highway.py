@@ -36,6 +36,7 @@ def _memory(cell: Any) -> tuple[str, str]:
     raise TypeError(f"cell: expected an LSTMCell or a GRUCell, got {type(cell).__name__}")
 
 
+@torch.enable_grad()
 def direct_path(
     cell: Any, x: Float[Tensor, "... B T P"], state: Any = None, *, method: str = "product"
 ) -> Float[Tensor, "... B lags m"]:
@@ -79,6 +80,7 @@ def direct_path(
     return torch.stack(torch.autograd.grad(line[-1].sum(), line), dim=-2).flip(-2)
 
 
+@torch.enable_grad()
 def total_derivative(
     cell: Any, x: Float[Tensor, "... B T P"], state: Any = None
 ) -> Float[Tensor, "... B lags m m"]:

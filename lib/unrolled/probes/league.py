@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from unrolled._check import check_choice, check_count
+from unrolled._check import check_choice, check_count, check_number
 from unrolled.data import one_hot, tasks
 from unrolled.device import stack_seeds
 from unrolled.models import Readout
@@ -173,6 +173,11 @@ class Rules:
     held_out: int = 2000
     clip_norm: float = 1.0
 
+    def __post_init__(self) -> None:
+        for name in ("updates", "batch_size", "check_every", "validation", "held_out"):
+            check_count(name, getattr(self, name))
+        check_number("clip_norm", self.clip_norm, above=0)
+
 
 class Outcome(NamedTuple):
     """How each model did, in the order of the seeds."""
@@ -213,7 +218,8 @@ def compete(
     """
     rules = rules or Rules()
     goal = TASKS[check_choice("task", task, TASKS)]
-    each = [rates] * len(seeds) if isinstance(rates, int | float) else list(rates)
+    each = list(rates) if isinstance(rates, Sequence) else [rates] * len(seeds)
+    each = [check_number("rates", one, above=0) for one in each]
     if len(each) != len(seeds):
         raise ValueError(f"rates: expected one number or {len(seeds)}, one for each seed, got {len(each)}")
 

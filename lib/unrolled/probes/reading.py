@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from unrolled._check import check_count, check_tensor
+from unrolled._check import check_count, check_finite, check_tensor
 from unrolled.data import stream_chunks
 from unrolled.models import CharacterModel
 
@@ -85,6 +85,7 @@ def by_context(model: CharacterModel, text: str, window: int, rows: int = 1) -> 
     return ByContext(torch.cat(fresh), whole[: many * window].view(many, window))
 
 
+@torch.enable_grad()
 def connectivity(model: CharacterModel, text: str) -> Float[Tensor, " T"]:
     r"""How much each earlier character moves the prediction of the last: $\lVert \partial \ln p / \partial x_s \rVert$.
 
@@ -129,9 +130,12 @@ def unit_values(model: CharacterModel, text: str, rows: int = 1) -> Float[Tensor
 
 def correlations(values: Float[Tensor, "N m"], feature: Tensor) -> Float[Tensor, " m"]:
     """Pearson's r of each unit with a feature, (N,); 0 where either does not vary."""
-    check_tensor("values", values, "N m")
+    check_finite("values", check_tensor("values", values, "N m"))
     if feature.shape != values.shape[:1]:
         raise ValueError(f"feature: expected shape ({values.shape[0]},), got {tuple(feature.shape)}")
     a = values.double() - values.double().mean(dim=0)
     b = feature.double() - feature.double().mean()
-    return torch.nan_to_num(b @ a / (a.norm(dim=0) * b.norm())).to(values.dtype)
+    # Each in its own unit first: the product of two tiny norms would be 0.
+    a, b = (each / each.abs().amax(dim=0).clamp_min(torch.finfo(each.dtype).tiny) for each in (a, b))
+    r = b @ a / (a.norm(dim=0) * b.norm())
+    return torch.where(torch.isnan(r), 0.0, r).to(values.dtype)

@@ -6,7 +6,7 @@
 from unrolled.training._state import Run
 from unrolled.training.loops import Config, History, clip_gradient, cross_entropy, evaluate, fit, train
 from unrolled.training.recipes import CORPORA, PRECISIONS, SCHEDULES, Recipe, open_corpus, read_recipe
-from unrolled.training.runs import WINDOW, in_units, losses_on, run, stored_recipe, training_device
+from unrolled.training.runs import WINDOW, in_units, losses_on, run, stored_recipe
 
 __all__ = [
     "CORPORA",
@@ -28,5 +28,4 @@ __all__ = [
     "run",
     "stored_recipe",
     "train",
-    "training_device",
 ]

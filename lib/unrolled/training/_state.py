@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from unrolled.cells import detach
 from unrolled.data import Corpus, Vocabulary
-from unrolled.models.checkpoints import Pair
+from unrolled.models.pairs import Pair
 from unrolled.training._ranks import Ranks, device_random, set_device_random
 from unrolled.training.recipes import Recipe, fingerprint, parameter_groups
 

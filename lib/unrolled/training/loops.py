@@ -4,7 +4,6 @@
 backpropagation through time: the state is carried from chunk to chunk and its history is cut.
 """
 
-import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -16,9 +15,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from unrolled._check import check_choice, check_count
+from unrolled._check import check_choice, check_count, check_ids, check_number, check_tensor, is_finite
 from unrolled.cells import detach
 from unrolled.data import stream_chunks
+from unrolled.data.vocabulary import check_range
+from unrolled.models.language import evaluating
 
 OPTIMIZERS: dict[str, Any] = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
 
@@ -51,12 +52,9 @@ class Config:
         check_count("batch_size", self.batch_size)
         check_count("num_steps", self.num_steps)
         check_choice("optimizer", self.optimizer, OPTIMIZERS)
-        for name in ("learning_rate", "clip_norm"):
-            value = getattr(self, name)
-            if name == "clip_norm" and value is None:
-                continue
-            if not isinstance(value, int | float) or not 0 < value < math.inf:
-                raise ValueError(f"{name}: expected a number above 0, got {value!r}")
+        check_number("learning_rate", self.learning_rate, above=0)
+        if self.clip_norm is not None:
+            check_number("clip_norm", self.clip_norm, above=0)
 
 
 class History(NamedTuple):
@@ -71,12 +69,21 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 
     Args:
         logits: (…, B, V) or (…, B, T, V).
-        targets: (B,) or (B, T).
+        targets: (B,) or (B, T), numbers from 0 to V - 1.
+
+    Raises:
+        TypeError, ValueError: targets that are no whole numbers, of another shape, or out of range.
 
     The mean, not the sum, so that a loss does not grow with T; chapter 02 shows what that changes.
     """
-    expanded = targets.expand(logits.shape[:-1])
-    each = F.cross_entropy(logits.flatten(0, -2), expanded.flatten(), reduction="none").view(expanded.shape)
+    check_tensor("logits", logits, "... B V")
+    shape = tuple(logits.shape[:-1])
+    check_ids("targets", targets, "...")
+    if tuple(targets.shape) not in (shape, shape[1:]) or not targets.dim():
+        raise ValueError(f"targets: expected shape {shape}, got {tuple(targets.shape)}")
+    check_range(targets, logits.shape[-1], "targets")
+    expanded = targets.long().expand(shape)
+    each = F.cross_entropy(logits.flatten(0, -2), expanded.flatten(), reduction="none").view(shape)
     return each.mean() if each.dim() == targets.dim() else each.flatten(1).mean(dim=1)
 
 
@@ -90,14 +97,22 @@ def clip_gradient(model: nn.Module, max_norm: float | None) -> Tensor:
     Returns:
         The norm before scaling: one number, or (S,).
 
+    Raises:
+        ValueError: `max_norm` is not above 0, or there are no gradients.
+        FloatingPointError: the norm is not a finite number, so that no scale would bring it to `max_norm`.
+
     Source: Pascanu et al. (2013). Taught in chapter 03.
     """
+    if max_norm is not None:
+        check_number("max_norm", max_norm, above=0)
     lead = 1 if hasattr(model, "num_seeds") else 0
     gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
     if not gradients:
         raise ValueError("model: expected gradients, got none: call backward first")
     norm = torch.stack([g.flatten(lead).square().sum(dim=-1) for g in gradients]).sum(dim=0).sqrt()
     if max_norm is not None:
+        if not is_finite(norm):
+            raise FloatingPointError(f"model: expected a gradient of finite norm, got {_numbers(norm)}")
         scale = (max_norm / norm).clamp(max=1.0)
         for g in gradients:
             g.mul_(scale.view(-1, *[1] * (g.dim() - 1)) if lead else scale)
@@ -110,12 +125,13 @@ def _update(
     """One change of the weights. Seeds never mix: the gradient of a sum of losses is each one's own."""
     optimizer.zero_grad()
     loss.sum().backward()
-    norm = clip_gradient(model, config.clip_norm)
-    if not bool(torch.isfinite(loss).all() & torch.isfinite(norm).all()):
+    norm = clip_gradient(model, None)
+    if not (is_finite(loss) and is_finite(norm)):
         raise FloatingPointError(
             f"update {step}: the loss is {_numbers(loss)} and the gradient's norm {_numbers(norm)}; "
             f"try a smaller learning_rate than {config.learning_rate}, or clip_norm=1.0 (it is {config.clip_norm})"
         )
+    clip_gradient(model, config.clip_norm)
     optimizer.step()
     return norm
 
@@ -237,21 +253,17 @@ def evaluate(
     Raises:
         ValueError: fewer than batch_size + 1 characters, or in windows fewer than 2.
     """
-    was_training = model.training
-    total: Any = 0.0
-    count, state = 0, None
+    check_ids("ids", ids, "N")
+    total, count, state = torch.zeros(()), 0, None
     carried = window is None
     chunks = (
         stream_chunks(ids, batch_size, num_steps) if window is None else _windows(ids, window, batch_size)
     )
-    model.eval()
-    try:
+    with evaluating(model):
         for x, y in chunks:
             logits, state = model(x, state if carried else None)
             total = total + cross_entropy(logits, y).double() * y.numel()
             count += y.numel()
-    finally:
-        model.train(was_training)
     return _numbers(total / count)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from unrolled._check import check_choice, check_count
+from unrolled._check import check_bool, check_choice, check_count, check_number
 from unrolled.data import Corpus, Vocabulary, corpora
 from unrolled.models import CELLS, CharacterModel
 from unrolled.networks import BACKENDS
@@ -116,22 +116,14 @@ class Recipe:
         if self.seed >= 2**63:  # with what each process adds to it, torch takes no more
             raise ValueError(f"seed: expected a whole number below 2**63, got {self.seed}")
         for name in ("tied", "shifted"):
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"{name}: expected True or False, got {getattr(self, name)!r}")
-        _in_range(self, "a number above 0", lambda value: 0 < value < math.inf, "learning_rate")
+            check_bool(name, getattr(self, name))
+        check_number("learning_rate", self.learning_rate, above=0)
         if self.clip_norm is not None:
-            _in_range(self, "a number above 0", lambda value: 0 < value < math.inf, "clip_norm")
-        _in_range(self, "a number of at least 0", lambda value: 0 <= value < math.inf, "weight_decay")
-        _in_range(
-            self,
-            "a share from 0 to below 1",
-            lambda value: 0 <= value < 1,
-            "dropout",
-            "restarts",
-            "beta_2",
-            "average",
-        )
-        _in_range(self, "a share from 0 to 1", lambda value: 0 <= value <= 1, "floor")
+            check_number("clip_norm", self.clip_norm, above=0)
+        check_number("weight_decay", self.weight_decay, least=0)
+        for name in ("dropout", "restarts", "beta_2", "average"):
+            check_number(name, getattr(self, name), least=0, below=1)
+        check_number("floor", self.floor, least=0, most=1)
         if self.tied and self.embedding_size != self.hidden_size:
             raise ValueError(
                 f"tied: expected embedding_size = hidden_size, for one matrix to serve as both; "
@@ -151,6 +143,7 @@ class Recipe:
         with $w$ the warm-up, $U$ the last update, $f$ the floor, and $s(p) = 1$, $1 - p$ or
         $\tfrac{1}{2} (1 + \cos \pi p)$ by the schedule.
         """
+        update = min(check_count("update", update), self.updates)
         if update <= self.warmup:
             return self.learning_rate * update / self.warmup
         p = (update - self.warmup) / max(1, self.updates - self.warmup)
@@ -181,13 +174,6 @@ class Recipe:
         return cls(**values)
 
 
-def _in_range(recipe: Recipe, expected: str, holds: Any, *names: str) -> None:
-    for name in names:
-        value = getattr(recipe, name)
-        if not isinstance(value, int | float) or isinstance(value, bool) or not holds(value):
-            raise ValueError(f"{name}: expected {expected}, got {value!r}")
-
-
 def read_recipe(path: str | Path) -> dict[str, Any]:
     """The fields that a JSON file names, for `Recipe.from_dict`; of a run's `result.json`, those of its recipe.
 
@@ -196,7 +182,7 @@ def read_recipe(path: str | Path) -> dict[str, Any]:
     """
     try:
         found = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise ValueError(f"recipe: expected a JSON file, got {path}: {error}") from error
     if isinstance(found, dict):
         found = found.get("recipe", found)

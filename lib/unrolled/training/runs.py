@@ -5,10 +5,12 @@ validation text; and in the end `result.json`, its scores with the recipe that m
 share the rows of each batch, and the first one writes.
 """
 
+import contextlib
 import json
 import math
 import os
 import platform
+import re
 import time
 import warnings
 from datetime import UTC, datetime
@@ -20,9 +22,11 @@ import torch
 from tqdm import tqdm
 
 from unrolled.data import Corpus, Vocabulary
-from unrolled.device import default_device, keep_freed_memory
+from unrolled.device import keep_freed_memory, training_device
 from unrolled.models import CharacterModel, DamagedFile
-from unrolled.models.checkpoints import read_newest, read_pair, write_file, write_numbered, write_pair
+from unrolled.models.checkpoints import read_newest, write_numbered
+from unrolled.models.pairs import read_pair, write_file, write_pair
+from unrolled.training._lock import alone_in
 from unrolled.training._ranks import Ranks
 from unrolled.training._state import Run
 from unrolled.training.loops import evaluate
@@ -70,36 +74,6 @@ def losses_on(
     return found
 
 
-def training_device(name: str = "auto") -> torch.device:
-    """The device of a run.
-
-    Args:
-        name: a device such as `"cpu"`, `"cuda"`, `"cuda:1"` or `"mps"`; `"auto"` takes what `UNROLLED_DEVICE` names,
-            else cuda, mps or cpu, the first there is.
-
-    Raises:
-        ValueError: no such device.
-    """
-    if name == "auto":
-        device = default_device()
-        asked = os.environ.get("UNROLLED_DEVICE")
-        if asked and not _has(device.type):
-            raise ValueError(f"UNROLLED_DEVICE: expected a device of this machine, got {asked!r}")
-        return torch.device("mps") if not asked and device.type == "cpu" and _has("mps") else device
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ValueError(f"device: expected auto, cpu, cuda or mps, got {name!r}") from error
-    if not _has(device.type):
-        raise ValueError(f"device: expected a device of this machine, got {name!r}")
-    return device
-
-
-def _has(kind: str) -> bool:
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    return there.get(kind, False)
-
-
 def stored_recipe(folder: str | Path) -> Recipe | None:
     """The recipe that the run in a folder began with; None where there is no run."""
     _, pair, refused = read_newest(folder, "checkpoint")
@@ -126,14 +100,16 @@ def run(
         recipe: how to train, and on what.
         folder: where to write; made where there is none.
         resume: go on from the newest whole checkpoint in the folder; from the start where there is none.
-        device: see `training_device`.
+        device: see `unrolled.device.training_device`.
         progress: show a progress bar; None shows one unless `UNROLLED_PROGRESS=0`.
 
     Returns:
         What stands in `result.json`; under `torchrun`, nothing but in the first process.
 
     Raises:
-        FileExistsError: the folder holds a run, and `resume` is False.
+        FileExistsError: the folder holds a run and `resume` is False, or what is left of one; or another process trains
+            in it.
+        OSError: the folder can't be written; the message says why.
         NotADirectoryError: the folder, or one it would stand in, is a file.
         ValueError: the run in the folder began with another recipe or text.
         DamagedFile: every checkpoint is damaged; one that is whole is used in place of newer ones, with a warning.
@@ -153,23 +129,28 @@ def run(
         progress = os.environ.get("UNROLLED_PROGRESS") != "0"
     with Ranks(device) as ranks, torch.random.fork_rng([ranks.device] if ranks.device.type == "cuda" else []):
         going = Run(recipe, corpus, ranks)
-        _take_up(going, folder, resume)
-        _go_on(going, folder, progress and ranks.first)
-        return _finish(going, folder) if ranks.first else {}
+        with alone_in(folder) if ranks.first else contextlib.nullcontext():
+            _take_up(going, folder, resume)
+            _go_on(going, folder, progress and ranks.first)
+            return _finish(going, folder) if ranks.first else {}
 
 
 def _take_up(going: Run, folder: Path, resume: bool) -> None:
     """Restore the newest whole checkpoint, the same in every process, or write the first one."""
-    number = -1
+    number, found = -1, "some"
     if going.ranks.first:
         path, _, refused = read_newest(folder, "checkpoint")
         if path is not None:
             number = int(path.name.rpartition("-")[2])
         elif refused:
             number = -2
+        elif left := _left(folder):
+            number, found = -3, left
         for reason in refused:
             warnings.warn(f"{reason}; {path or 'nothing'} is used instead", stacklevel=3)
     number = int(going.ranks.from_first(number))
+    if number == -3:
+        raise FileExistsError(f"folder: expected one without files of another run, {folder} holds {found}")
     if number == -2:
         raise DamagedFile(f"{folder}: expected a whole checkpoint, found damaged ones only")
     if number == -1:
@@ -179,6 +160,13 @@ def _take_up(going: Run, folder: Path, resume: bool) -> None:
     if not resume:
         raise FileExistsError(f"folder: expected one without a run, or resume; {folder} holds {path.name}")
     going.unpack(*read_pair(path))
+
+
+def _left(folder: Path) -> str:
+    """A file that a run wrote, and this one would take for its own or overwrite; empty where there is none."""
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    ours = re.compile(r"best-\d{8,}\.json|result\.json")
+    return next((name for name in names if ours.fullmatch(name)), "")
 
 
 def _write(going: Run, folder: Path) -> None:
@@ -229,9 +217,9 @@ def _write_best(going: Run, folder: Path) -> None:
 
 def _finish(going: Run, folder: Path) -> dict[str, Any]:
     """Score the best model, and store the scores with it and with the recipe."""
-    path, pair, refused = read_newest(folder, "best")
-    if path is None or pair is None:
-        raise DamagedFile("; ".join(refused) or f"{folder}: expected the best model of this run, found none")
+    assert going.best is not None
+    path = folder / f"best-{going.best[0]:08d}"  # not one of a run that was here before
+    pair = read_pair(path)
     going.average.load_state_dict(pair.tensors)
     found = losses_on(going.average, going.corpus.validation)
     result = {
