@@ -1,4 +1,4 @@
-"""Equal up to rounding, relative to the size of the answer: for inputs from 1e-12 to 1e3, in every dtype and backend."""
+"""Equal up to rounding, relative to the size of the answer: inputs from 1e-12 to 1e3, every dtype and backend."""
 
 import pytest
 import torch
@@ -24,7 +24,7 @@ def answers(kind, backend, x, weights):
     h, _ = network(x)
     asked = torch.linspace(-1, 1, h.numel()).reshape(h.shape).to(x.dtype)
     gradients = torch.autograd.grad((h * asked).sum(), [x, *network.parameters()])
-    return {"h": h, "x": gradients[0]} | dict(zip(weights, gradients[1:], strict=True))
+    return {"h": h.detach(), "x": gradients[0]} | dict(zip(weights, gradients[1:], strict=True))
 
 
 def relative(got, right):
@@ -46,8 +46,12 @@ def test_rounding_is_all_that_differs(kind, backend, dtype, size, monkeypatch):
         pytest.skip("float16 has no number as small")
     right = answers(kind, "loop", x.double(), weights)
     got = answers(kind, "hand" if backend == "compiled" else backend, x, weights)
+    # Far out on tanh and sigmoid, 1 - h * h has lost its digits before any backend sees it: there the loop's own loss
+    # is the measure.
+    loop = answers(kind, "loop", x, weights) if size > 1 else right
     eps = torch.finfo(dtype).eps
     smallest = torch.finfo(dtype).smallest_normal  # below it, numbers have fewer digits
     for name, value in got.items():
         small = smallest / max(float(right[name].abs().max()), 1e-300)
-        assert relative(value, right[name]) < 60 * eps + 60 * small, (name, relative(value, right[name]))
+        bound = 60 * eps + 60 * small + 4 * (relative(loop[name], right[name]) if name != "h" else 0)
+        assert relative(value, right[name]) < bound, (name, relative(value, right[name]))

@@ -31,9 +31,9 @@ def fixed(kind, backend, **options):
     return NETWORKS[kind][0](P, m, backend=backend, **options)
 
 
-def a_state(kind, *shape, dtype=torch.float32):
+def a_state(kind, shape, dtype=torch.float32):
     State = NETWORKS[kind][1]
-    return (State(*(torch.zeros(*shape, dtype=dtype) for _ in State._fields)),)
+    return (State(*(torch.zeros(shape, dtype=dtype) for _ in State._fields)),)
 
 
 @pytest.mark.parametrize(("kind", "backend"), WAYS)
@@ -45,7 +45,7 @@ def test_four_axes_are_refused_without_stacked_seeds(kind, backend):
 @pytest.mark.parametrize(("kind", "backend"), WAYS)
 def test_a_state_with_an_axis_too_many_is_refused(kind, backend):
     with pytest.raises(ValueError, match=r"state.h: expected shape \(B=1, m=4\), got shape \(7, 1, 4\)"):
-        fixed(kind, backend)(torch.zeros(1, 2, P), a_state(kind, 7, 1, m))
+        fixed(kind, backend)(torch.zeros(1, 2, P), a_state(kind, (7, 1, m)))
 
 
 @pytest.mark.parametrize(("kind", "backend"), WAYS)
@@ -55,7 +55,7 @@ def test_another_dtype_is_refused_by_name(kind, backend):
     with pytest.raises(
         TypeError, match="state.h: expected torch.float32, as the weights are, got torch.bfloat16"
     ):
-        fixed(kind, backend)(torch.zeros(1, 2, P), a_state(kind, 1, m, dtype=torch.bfloat16))
+        fixed(kind, backend)(torch.zeros(1, 2, P), a_state(kind, (1, m), dtype=torch.bfloat16))
 
 
 @pytest.mark.parametrize(("kind", "backend"), WAYS)
@@ -140,6 +140,9 @@ def test_a_state_from_inference_mode_can_be_trained_on(kind, backend):
     assert torch.equal(h, network(x, plain)[0])
 
 
+@pytest.mark.filterwarnings(
+    "ignore:.torch.jit.script. is deprecated"
+)  # torch's own, the first time it maps forward
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_under_a_transform_of_torch_func_auto_takes_the_loop(kind):
     network, loop = fixed(kind, "auto").double(), fixed(kind, "loop").double()
@@ -193,7 +196,7 @@ def test_whatever_comes_in_is_right_or_refused_by_name(way, shape, dtype, state_
     x = torch.ones(shape, dtype=dtype)
     if strided and x.dim() > 1:
         x = x.transpose(0, 1).contiguous().transpose(0, 1)
-    state = a_state(kind, *state_shape) if some else None
+    state = a_state(kind, state_shape) if some else None
     try:
         h, last = network(x, state)
     except (TypeError, ValueError) as error:
