@@ -82,9 +82,9 @@ def test_missing_files_and_unknown_formats_are_told_apart(tmp_path, monkeypatch)
         DamagedFile, match="a.safetensors: expected the tensors that a.json describes, found none"
     ):
         read_pair(path)
-    monkeypatch.setattr(checkpoints, "FORMAT", 2)
+    monkeypatch.setattr(pairs, "FORMAT", 2)
     write_pair(path, {}, {})
-    monkeypatch.setattr(checkpoints, "FORMAT", 1)
+    monkeypatch.setattr(pairs, "FORMAT", 1)
     with pytest.raises(DamagedFile, match="a.json: expected format 1, got 2"):
         read_pair(path)
 

@@ -240,11 +240,11 @@ def compete(
         optimizer.zero_grad()
         loss = goal.loss(model(x), y)  # (S,)
         loss.sum().backward()
+        if not loss.isfinite().all():
+            raise FloatingPointError(f"update {update}: expected finite losses, got {loss.tolist()}")
         clip_gradient(model, rules.clip_norm)
         _step(optimizer, model, rate)
         seconds.append(time.perf_counter() - begun)
-        if not loss.isfinite().all():
-            raise FloatingPointError(f"update {update}: expected finite losses, got {loss.tolist()}")
         if update % rules.check_every == 0:
             with torch.no_grad():
                 solved = goal.reaches(goal.score(model(x_check), y_check), goal.enough)
