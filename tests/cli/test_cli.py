@@ -2,6 +2,9 @@
 
 import json
 import os
+import shutil
+import subprocess
+import sys
 from dataclasses import fields
 from importlib.metadata import entry_points
 
@@ -329,3 +332,58 @@ def test_other_processes_print_nothing(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(cli, "run", lambda *_, **__: {})  # what a run returns in all but the first process
     assert call("train", tmp_path / "a", *TOY, capsys=capsys) == ("", "")
     assert runs.run is not cli.run
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"abc", "text: expected at least 40 characters to split in"),
+        (b"", "text: expected at least 40 characters to split in"),
+        (b"\xff" * 100, "path: expected text in utf-8 in"),
+    ],
+)
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_text_that_will_not_do_is_a_line_whatever_its_path(content, message, as_json, tmp_path, capsys):
+    folder = tmp_path / "a folder-with ~ signs"
+    folder.mkdir()
+    (folder / "x.txt").write_bytes(content)
+    options = ["--json"] if as_json else []
+    out, err = call("train", tmp_path / "run", "--corpus", folder / "x.txt", *options, capsys=capsys, code=2)
+    assert err.startswith(f"unrolled: {message}") and err.count("\n") == 1
+    assert message in json.loads(out)["error"] if as_json else out == ""
+
+
+def test_a_folder_the_system_refuses_is_told_in_a_sentence(capsys):
+    _, err = call("train", "/proc/x", *TOY, capsys=capsys, code=2)
+    assert err.startswith("unrolled: folder: could not make /proc/x: ") and "[Errno" not in err
+
+
+def test_a_run_of_the_readers_own_goes_before_a_model_of_the_librarys(trained, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(trained, tmp_path / "names")
+    out, _ = call("info", "names", "--json", capsys=capsys)
+    assert json.loads(out)["recipe"]["corpus"] == "hello"
+
+
+def test_a_pipe_that_lacks_a_character_gets_it_escaped(tmp_path):
+    save(CharacterModel(Vocabulary("\N{GRINNING FACE}\u0416"), 4), tmp_path / "faces")
+    command = [sys.executable, "-m", "unrolled", "sample", str(tmp_path / "faces"), "--length", "8"]
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.decode("ascii").replace("\\U0001f600", "").replace("\\u0416", "")) <= {"\n", "\r"}
+
+
+def test_more_threads_than_a_machine_has_are_refused_before_they_are_started(capsys):
+    _, err = call("train", "x", *TOY, "--threads", "100000", capsys=capsys, code=2)
+    assert "expected at most 1024, got 100000" in err
+
+
+def test_a_text_that_has_changed_is_not_scored_as_the_one_it_was(tmp_path, capsys):
+    text = tmp_path / "mine.txt"
+    text.write_text("hello " * 100, encoding="utf-8")
+    call("train", tmp_path / "run", *TOY, "--corpus", text, capsys=capsys)
+    call("evaluate", tmp_path / "run", capsys=capsys)
+    text.write_text("hello " * 90, encoding="utf-8")
+    _, err = call("evaluate", tmp_path / "run", capsys=capsys, code=2)
+    assert "corpus: expected the text this model was trained on, got another" in err

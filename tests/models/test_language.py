@@ -336,3 +336,18 @@ def test_a_model_is_found_by_name_and_a_stranger_is_refused(tmp_path, monkeypatc
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(DamagedFile, match=r"small\.safetensors: expected \d+ bytes"):
         load("small")
+
+
+@pytest.mark.parametrize(
+    ("logits", "options"),
+    [
+        (torch.tensor([1.0, 2.0, 3.0]), {"top_p": 1e-50}),
+        (torch.tensor([1.0, 2.0, 3.0]).half(), {"temperature": 1e-6}),
+        (torch.tensor([1.0, 2.0, 3.0]).half(), {"top_p": 1e-8}),
+        (torch.tensor([0.0, 1.0, 1e10]), {"temperature": 1e-29}),
+        (torch.tensor([-torch.inf, 1.0, 3e38]), {"top_k": 1}),
+    ],
+)
+def test_however_little_is_let_through_the_likeliest_stays(logits, options):
+    p = probabilities(logits, **options)
+    assert p.tolist() == [0, 0, 1] and p.dtype == logits.dtype

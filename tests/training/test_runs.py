@@ -34,6 +34,7 @@ from unrolled.training import (
     runs,
     stored_recipe,
 )
+from unrolled.training._lock import alone_in
 from unrolled.training._ranks import Ranks
 from unrolled.training.recipes import fingerprint, parameter_groups
 
@@ -534,3 +535,30 @@ def test_two_processes_equal_one_and_a_killed_worker_leaves_a_checkpoint(tmp_pat
     assert result["validation"]["carried"]["nats"] == pytest.approx(
         one["validation"]["carried"]["nats"], rel=1e-4
     )
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_what_is_left_of_another_run_is_never_taken_for_this_one(resume, tmp_path, plain_errors):
+    run(TOY, tmp_path / "run", progress=False)
+    for file in (tmp_path / "run").glob("checkpoint-*"):
+        file.unlink()
+    with pytest.raises(
+        FileExistsError, match=r"folder: expected one without files of another run, .* holds best-\d+"
+    ):
+        run(TOY, tmp_path / "run", resume=resume, progress=False)
+
+
+def test_a_readers_own_files_in_a_runs_folder_stay(tmp_path):
+    own = ["checkpoint-500.safetensors", "best-7.safetensors", ".best-notes.partial", "notes.txt"]
+    for name in own:
+        (tmp_path / name).write_text("mine", encoding="utf-8")
+    run(TOY, tmp_path, progress=False)
+    assert all((tmp_path / name).read_text(encoding="utf-8") == "mine" for name in own)
+
+
+def test_two_runs_never_write_in_one_folder(tmp_path, plain_errors):
+    with (
+        alone_in(tmp_path),
+        pytest.raises(FileExistsError, match="folder: expected one that nobody trains in"),
+    ):
+        run(TOY, tmp_path, progress=False)

@@ -154,3 +154,12 @@ def test_a_loss_that_is_not_a_number_stops_with_advice(plain_errors):
 def test_progress_bar_shows_only_when_asked(progress, capfd):
     fit(ManyToOne(8, 4, 2), [moving_dot(4)], _loss, Config(updates=3), progress=progress)
     assert bool(capfd.readouterr().err) == progress
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
+def test_a_gradient_without_a_finite_norm_is_not_clipped(value):
+    model = torch.nn.Linear(2, 1, bias=False)
+    model.weight.grad = torch.tensor([[value, 1.0]])
+    with pytest.raises(FloatingPointError, match="model: expected a gradient of finite norm, got (nan|inf)"):
+        clip_gradient(model, 1.0)
+    assert torch.equal(model.weight.grad[:, 1], torch.ones(1))

@@ -42,7 +42,9 @@ class Recurrent(nn.Module):
         options: what the cell takes besides its sizes.
 
     Raises:
-        TypeError, ValueError: an argument, input or state of the wrong type, rank or size, by name.
+        TypeError, ValueError: an argument, input or state of the wrong type, rank, size, dtype or device, by name.
+        RuntimeError: `"hand"` or `"torch"` under a transform of torch.func; second derivatives, which `"loop"` has for
+            every size, from `"hand"`.
 
     Source: both directions: Schuster and Paliwal (1997).
     """
