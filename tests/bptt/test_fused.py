@@ -186,3 +186,21 @@ def test_a_flag_that_a_compiler_does_not_know_is_left_out(unknown, fresh, tmp_pa
     monkeypatch.setenv("UNROLLED_COMPILE", "1")
     inputs, loss = _inputs(_LSTM, 5, 3, 3, 17, F32, scale=0.5), _losses(5, 3, 17, F32)["both"]
     _assert_equal_up_to_rounding(_both(inputs, loss), _by_the_loop(inputs, loss))
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [("{path}", ["{path}"]), ("cc -O1", ["cc", "-O1"]), ("'{path}' -O1", ["{path}", "-O1"])],
+)
+def test_a_compiler_is_a_path_or_a_command(named, expected, tmp_path, monkeypatch):
+    path = tmp_path / "a compiler"
+    path.write_text("#!/bin/sh\nexit 0\n", encoding="utf-8")
+    path.chmod(0o755)
+    monkeypatch.setenv("CC", named.format(path=path))
+    assert _fused._compiler() == [each.format(path=path) for each in expected]
+
+
+def test_a_compiler_named_with_an_open_quote_is_refused(monkeypatch, plain_errors):
+    monkeypatch.setenv("CC", "'")
+    with pytest.raises(ValueError, match="CC: expected a compiler's path or command, got"):
+        _fused._compiler()

@@ -6,6 +6,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import torch
 
 from unrolled.figures import COLOURS, colour, heatmaps, plots, schematics, use_style
 
@@ -132,3 +133,13 @@ def test_tinted_text_gives_each_character_its_own_tile_and_shade():
     assert (shades[0] == shades[1]).all() and (shades[2] == shades[3]).all()
     for shade in shades:  # the ink can be read on every tile
         assert _contrast(colour("ink"), mpl.colors.to_hex(shade)) >= 4.5
+
+
+def test_a_tensor_with_a_history_and_in_half_precision_is_drawn():
+    h = torch.rand(3, 2, dtype=torch.bfloat16, requires_grad=True)
+    assert heatmaps.states(h).images[0].get_array().shape == (2, 3)
+
+
+def test_what_is_no_number_is_refused_by_name():
+    with pytest.raises((TypeError, ValueError), match="h: expected numbers, got"):
+        heatmaps.states([["a", "b"]])

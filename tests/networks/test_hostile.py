@@ -8,7 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.func import functional_call, grad, jacfwd, jacrev, vmap
 
-from unrolled.cells import GRUCell, GRUState, LSTMCell, LSTMState, RNNCell, RNNState
+from unrolled.cells import (
+    GRUCell,
+    GRUState,
+    LSTMCell,
+    LSTMState,
+    RNNCell,
+    RNNState,
+    gru_step,
+    lstm_step,
+    rnn_step,
+)
 from unrolled.data import Vocabulary
 from unrolled.device import stack_seeds
 from unrolled.models import CharacterModel
@@ -170,9 +180,49 @@ def test_under_a_transform_of_torch_func_auto_takes_the_loop(kind):
 
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
 def test_it_can_be_exported(kind):
-    network, x = fixed(kind, "loop"), torch.randn(2, 5, P)
+    network, x = fixed(kind, "auto"), torch.randn(2, 5, P)
     program = torch.export.export(network, (x,))
     torch.testing.assert_close(program.module()(x)[0], network(x)[0])
+
+
+STEPS = {
+    "rnn_step": (
+        lambda **o: rnn_step(o["x_t"], o["state"], o["W_x"], o["W_h"], o["b"]),
+        RNNState,
+        1,
+        ("W_xh", "W_hh", "b_h"),
+    ),
+    "lstm_step": (lambda **o: lstm_step(**o), LSTMState, 4, ("W_x", "W_h", "b")),
+    "gru_step": (lambda **o: gru_step(**o, b_n=torch.zeros(m)), GRUState, 3, ("W_x", "W_h", "b")),
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_refuses_what_would_be_broadcast(name):
+    step, State, rows, (W_x, W_h, b) = STEPS[name]
+    good = {
+        "x_t": torch.zeros(4, P),
+        "state": State(*(torch.zeros(4, m) for _ in State._fields)),
+        "W_x": torch.zeros(rows * m, P),
+        "W_h": torch.zeros(rows * m, m),
+        "b": torch.zeros(rows * m),
+    }
+    assert step(**good)[0].shape == (4, m)
+    last = State._fields[-1]
+    for changed, message in (
+        (
+            {"state": good["state"]._replace(**{last: torch.zeros(1, m)})},
+            rf"state.{last}: expected shape \(4, 4\)",
+        ),
+        ({"state": good["state"].h}, f"state: expected {State.__name__}"),
+        ({"x_t": torch.zeros(4, P + 1)}, "x_t: expected shape"),
+        ({"x_t": torch.zeros(4, P).double()}, "x_t: expected torch.float32, as the weights are"),
+        ({"W_x": torch.zeros(rows * m + 1, P)}, f"{W_x}: expected shape"),
+        ({"W_h": None}, f"{W_h}: expected a tensor"),
+        ({"b": torch.zeros(1)}, f"{b}: expected shape"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=message):
+            step(**{**good, **changed})
 
 
 AXIS = st.integers(0, 3)

@@ -37,10 +37,21 @@ def serves(x: Tensor) -> bool:
     return wanted == "1" and plain and _library() is not None
 
 
+def _compiler() -> list[str]:
+    """What `CC` names, a path (which may hold spaces) or a command with options; else the system's own."""
+    named = os.environ.get("CC", "")
+    if shutil.which(named):
+        return [named]
+    try:
+        return shlex.split(named) or [shutil.which("cc") or shutil.which("gcc") or ""]
+    except ValueError as error:
+        raise ValueError(f"CC: expected a compiler's path or command, got {named!r} ({error})") from error
+
+
 @functools.cache
 def _library() -> ctypes.CDLL:
     """The two functions, compiled anew in each process, so that they fit the processor it runs on."""
-    compiler = shlex.split(os.environ.get("CC", "")) or [shutil.which("cc") or shutil.which("gcc") or ""]
+    compiler = _compiler()
     if not shutil.which(compiler[0]):
         raise OSError(
             f"UNROLLED_COMPILE: expected a C compiler, found {compiler[0] or 'none'}; name one in CC or unset it"
@@ -55,7 +66,10 @@ def _library() -> ctypes.CDLL:
                 break
         else:
             raise OSError(f"UNROLLED_COMPILE: {shlex.join(command)} failed: {done.stderr.strip()[-500:]}")
-        library = ctypes.CDLL(str(made))  # stays loaded when the file is gone
+        try:
+            library = ctypes.CDLL(str(made))  # stays loaded when the file is gone
+        except OSError as error:
+            raise OSError(f"UNROLLED_COMPILE: {compiler[0]} made no library ({error})") from error
     pointer, sizes = ctypes.c_void_p, [ctypes.c_long, ctypes.c_long, ctypes.c_int]
     library.forward.argtypes, library.forward.restype = [*[pointer] * 5, *sizes], None
     library.backward.argtypes, library.backward.restype = [*[pointer] * 6, *sizes], None

@@ -39,6 +39,36 @@ def check_biases(biases: tuple[Tensor, ...]) -> None:
         raise ValueError(f"biases: expected torch's two, or none, got {len(biases)}")
 
 
+def check_step(
+    x_t: Any, state: Any, kind: Any, rows: int, weights: tuple[str, ...], *given: Any
+) -> None:  # fmt: skip
+    """Raise by name unless the arguments of a step fit: the weights give the sizes, and nothing is broadcast.
+
+    Args:
+        x_t: inputs of one time.
+        state: the state before the step.
+        kind: the class of a state of this cell.
+        rows: how many times m rows its weights have.
+        weights: the names of the input weights, of the recurrent ones and of the biases that have as many rows.
+        given: what was given under these names.
+    """
+    (W_x, W_h, b), (for_x, for_h, for_b) = given, weights
+    check_tensor(for_h, W_h, "... rows m")
+    m = W_h.shape[-1]
+    check_tensor(for_h, W_h, "... rows m", rows=rows * m)
+    check_tensor(for_x, W_x, "... rows P", rows=rows * m, like=W_h)
+    check_tensor(for_b, b, "... rows", rows=rows * m, like=W_h)
+    check_tensor("x_t", x_t, "... P", P=W_x.shape[-1], like=W_h)
+    if not isinstance(state, kind):
+        expected = f"{kind.__name__}({', '.join(kind._fields)})"
+        raise TypeError(f"state: expected {expected}, got {type(state).__name__} {state!r:.60}")
+    for name, part in zip(state._fields, state, strict=True):
+        check_tensor(f"state.{name}", part, "... m", m=m, like=W_h)
+        if part.shape[:-1][1 - x_t.dim() :] != x_t.shape[:-1] and x_t.dim() > 1:
+            shape = (*x_t.shape[:-1], m)
+            raise ValueError(f"state.{name}: expected shape {shape}, got {tuple(part.shape)}")
+
+
 class Cell(nn.Module):
     """What every cell has in common: sizes, a first state, checks, one step.
 

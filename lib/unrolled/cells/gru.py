@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from unrolled.cells.cell import Cell, check_biases
+from unrolled._check import check_tensor
+from unrolled.cells.cell import Cell, check_biases, check_step
 
 
 class GRUState(NamedTuple):
@@ -39,8 +40,13 @@ def gru_step(
     Returns:
         The new hidden state (B, m), and the new state.
 
+    Raises:
+        TypeError, ValueError: an argument of the wrong type, size, dtype or device, by name.
+
     Source: Cho et al. (2014), as torch.nn.GRU has it. Taught in chapter 06; tested against `torch.nn.GRU`.
     """
+    check_step(x_t, state, GRUState, 3, ("W_x", "W_h", "b"), W_x, W_h, b)
+    check_tensor("b_n", b_n, "... m", m=W_h.shape[-1], like=W_h)
     inside = _gru(x_t, state, W_x, W_h, b, b_n)
     return inside["h"], GRUState(inside["h"])
 

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from unrolled._check import check_choice, check_number
-from unrolled.cells.cell import Cell, check_biases
+from unrolled.cells.cell import Cell, check_biases, check_step
 
 # The rows of an LSTM's weights, m for each: input gate, forget gate, candidate (C_tilde), output gate.
 GATES = ("i", "f", "g", "o")
@@ -47,9 +47,13 @@ def lstm_step(
     Returns:
         The new hidden state (B, m), and the new state.
 
+    Raises:
+        TypeError, ValueError: an argument of the wrong type, size, dtype or device, by name.
+
     Source: Hochreiter and Schmidhuber (1997); the forget gate: Gers et al. (2000). Taught in chapter 06; tested
     against `torch.nn.LSTM`.
     """
+    check_step(x_t, state, LSTMState, 4, ("W_x", "W_h", "b"), W_x, W_h, b)
     inside = _lstm(x_t, state, W_x, W_h, b)
     return inside["h"], LSTMState(inside["h"], inside["C"])
 

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from unrolled._check import check_choice
-from unrolled.cells.cell import Cell, check_biases
+from unrolled.cells.cell import Cell, check_biases, check_step
 
 NONLINEARITIES: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
@@ -51,11 +51,18 @@ def rnn_step(
     Returns:
         The new hidden state (B, m), as output and as state.
 
+    Raises:
+        TypeError, ValueError: an argument of the wrong type, size, dtype or device, by name.
+
     Source: Elman (1990). Taught in chapter 02; tested against `torch.nn.RNN`.
     """
-    a_t = x_t @ W_xh.mT + state.h @ W_hh.mT + b_h  # (B, m)
-    h_t = nonlinearity(a_t)
+    check_step(x_t, state, RNNState, 1, ("W_xh", "W_hh", "b_h"), W_xh, W_hh, b_h)
+    h_t = nonlinearity(_pre_activation(x_t, state, W_xh, W_hh, b_h))
     return h_t, RNNState(h_t)
+
+
+def _pre_activation(x_t: Tensor, state: RNNState, W_xh: Tensor, W_hh: Tensor, b_h: Tensor) -> Tensor:
+    return x_t @ W_xh.mT + state.h @ W_hh.mT + b_h  # (B, m)
 
 
 class RNNCell(Cell):
@@ -101,7 +108,7 @@ class RNNCell(Cell):
 
     def traced(self, x_t: Tensor, state: RNNState) -> tuple[Tensor, RNNState, dict[str, Tensor]]:
         """One step that also tells what happened inside: the pre-activation `a` and the state `h`, each (B, m)."""
-        a_t, _ = rnn_step(x_t, state, self.W_xh, self.W_hh, self.b_h, NONLINEARITIES["linear"])
+        a_t = _pre_activation(x_t, state, self.W_xh, self.W_hh, self.b_h)
         h_t = NONLINEARITIES[self.nonlinearity](a_t)
         return h_t, RNNState(h_t), {"a": a_t, "h": h_t}
 

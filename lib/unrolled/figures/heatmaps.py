@@ -7,10 +7,22 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
+from torch import Tensor
 
 from unrolled.figures.style import colour
 
 Numbers = Any  # anything numpy turns into an array of numbers
+
+
+def as_numbers(name: str, value: Numbers) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """An array of a tensor, in any dtype, on any device and with or without a history, or of what numpy takes."""
+    if isinstance(value, Tensor):
+        return value.detach().double().cpu().numpy()
+    try:
+        return np.asarray(value, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}: expected numbers, got {value!r:.60} ({error})") from error
+
 
 _NEGATIVE = "#3d465c"
 _FEW_UNITS, _FEW_TIMES = 10, 12  # up to so many, a heat map has room for its numbers
@@ -69,7 +81,7 @@ def states(
         limit: the largest value.
         title: the figure's message.
     """
-    values = np.asarray(h, dtype=float)
+    values = as_numbers("h", h)
     T, m = values.shape
     ax = new_axes(ax, min(7.2, 1.6 + 0.55 * T), min(5.0, 1.5 + 0.22 * m))
     image = ax.imshow(values.T, cmap=_diverging(role), vmin=-limit, vmax=limit, aspect="auto")
@@ -113,7 +125,7 @@ def matrix(
         role: whose colour tints positive numbers; negative ones are slate.
         title: the figure's message.
     """
-    values = np.asarray(M, dtype=float)
+    values = as_numbers("M", M)
     ax = new_axes(ax, 1.2 + 0.7 * values.shape[1], 0.9 + 0.45 * values.shape[0])
     limit = float(np.abs(values).max()) or 1.0
     ax.imshow(values, cmap=_diverging(role), vmin=-2 * limit, vmax=2 * limit, aspect="auto")
@@ -142,7 +154,7 @@ def distributions(
         above: the text read so far, one entry a time.
         title: the figure's message.
     """
-    values = np.asarray(p, dtype=float)
+    values = as_numbers("p", p)
     T, V = values.shape
     ax = new_axes(ax, min(7.2, 1.6 + 0.7 * T), min(6.0, 1.2 + 0.4 * V))
     ax.imshow(values.T, cmap=_sequential("output"), vmin=0, vmax=1, aspect="auto")
@@ -184,7 +196,7 @@ def tinted_text(
         label: what the tint measures, with its unit, for a colour bar; none without it.
         title: the figure's message.
     """
-    numbers = np.asarray(values, dtype=float)
+    numbers = as_numbers("values", values)
     places, row, column = [], 0, 0
     for character in text:
         if column == width:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from unrolled.figures.heatmaps import Numbers, new_axes
+from unrolled.figures.heatmaps import Numbers, as_numbers, new_axes
 from unrolled.figures.style import COLOURS, colour
 
 _ORDER = ("hidden", "input", "output", "cell", "forget-gate", "output-gate")
@@ -42,7 +42,7 @@ def losses(
         ylabel: what is measured, with its unit.
     """
     ax = new_axes(ax)
-    values = np.asarray(loss, dtype=float)
+    values = as_numbers("loss", loss)
     middle = values if values.ndim == 1 else np.median(values, axis=1)
     updates = np.arange(1, len(middle) + 1)
     if values.ndim > 1:
@@ -90,11 +90,11 @@ def lines(
         title: the figure's message.
     """
     ax = new_axes(ax)
-    x = np.asarray(x, dtype=float)
+    x = as_numbers("x", x)
     ends = []
     for i, (name, values) in enumerate(curves.items()):
         shade = _resolve((roles or _ORDER)[i % len(roles or _ORDER)])
-        numbers = np.asarray(values, dtype=float)
+        numbers = as_numbers("values", values)
         middle = numbers if numbers.ndim == 1 else np.median(numbers, axis=1)
         if numbers.ndim > 1:
             ax.fill_between(x, numbers.min(axis=1), numbers.max(axis=1), color=shade, alpha=0.18, lw=0)
@@ -161,7 +161,7 @@ def scores(
     """
     ax = new_axes(ax, height=1.3 + 0.42 * len(values))
     for row, (_name, score) in enumerate(values.items()):
-        each = np.atleast_1d(np.asarray(score, dtype=float))
+        each = np.atleast_1d(as_numbers("score", score))
         shade = _resolve((roles or ("hidden",))[row % len(roles or ("hidden",))])
         ax.plot([each.mean()] * 2, [row - 0.28, row + 0.28], color=shade, lw=2.5, solid_capstyle="round")
         ax.scatter(each, np.full(each.shape, row), s=38, color=shade, alpha=0.55, lw=0, zorder=3)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unrolled._check import check_bool, check_choice, check_count, check_ids, check_number, check_tensor
+from unrolled.cells.cell import batched
 from unrolled.data import Vocabulary, one_hot
 from unrolled.data.vocabulary import check_range
 from unrolled.models.checkpoints import read_newest
@@ -137,14 +138,16 @@ class CharacterModel(nn.Module):
             x = one_hot(ids, len(self.vocabulary), W_hy.dtype) @ table.unsqueeze(1)
         else:
             check_range(ids, len(self.vocabulary))
-            x = F.embedding(ids, table)  # what the product with a one-hot vector gives
+            x = F.embedding(ids.long(), table)  # what the product with a one-hot vector gives
         return F.dropout(x, self.dropout, self.training)
 
     def forward(
         self, ids: Int[Tensor, "... B T"], state: Any = None
     ) -> tuple[Float[Tensor, "... B T V"], Any]:
         """Numbers (B, T) and a state in; logits of each next character (B, T, V) and the state after the last out."""
-        check_ids("ids", ids, "... B T")
+        W_hy: Tensor = self.readout.W_hy
+        if check_ids("ids", ids, batched("B T", W_hy)).device != W_hy.device:
+            raise ValueError(f"ids: expected a tensor on {W_hy.device}, as the weights are, got {ids.device}")
         h, state = self.rnn(self.embed(ids), state)
         return self.readout(F.dropout(h, self.dropout, self.training)), state
 
@@ -241,7 +244,8 @@ def load(
     """
     weights, about = read_model(source)
     sizes = dict(about["model"])
-    model = CharacterModel(Vocabulary(sizes.pop("characters")), **sizes, backend=backend)
+    with torch.random.fork_rng(devices=[]):  # weights are drawn only to be overwritten
+        model = CharacterModel(Vocabulary(sizes.pop("characters")), **sizes, backend=backend)
     model.load_state_dict(weights)
     model.about = about
     stored = next(iter(weights.values())).dtype

@@ -23,6 +23,11 @@ def _transformed() -> bool:
     return torch._C._functorch.peek_interpreter_stack() is not None
 
 
+def _exporting() -> bool:
+    """Whether torch.export looks on: operators alone, as a hand-derived pass is none, can be exported."""
+    return bool(getattr(torch.compiler, "is_exporting", lambda: False)())
+
+
 class Recurrent(nn.Module):
     r"""Any cell over whole sequences: one or more layers, one or both directions. `RNN`, `LSTM` and `GRU` are such.
 
@@ -144,7 +149,11 @@ class Recurrent(nn.Module):
                 )
             backend = "loop"
         if backend == "auto":
-            order = ("hand", "torch", "loop") if self._by_hand_is_faster(x) else ("torch", "hand", "loop")
+            order = (
+                ("hand", "torch", "loop")
+                if self._by_hand_is_faster(x) and not _exporting()
+                else ("torch", "hand", "loop")
+            )
             backend = next(each for each in order if not self._cannot(each))
         if backend == "torch":
             return self._forward_torch(x, self.initial_state(x.shape[-3]) if state is None else state)

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from unrolled._check import check_count, check_finite, check_tensor
 from unrolled.data import stream_chunks
 from unrolled.models import CharacterModel
+from unrolled.models.language import evaluating
 
 _CHUNK = 256  # characters of each row read at a time; changes the memory, not the answer
 
@@ -33,7 +34,7 @@ def surprise(model: CharacterModel, text: str, rows: int = 1) -> Float[Tensor, "
     r"""What each character cost, $-\ln p(x_t \mid x_1 \dots x_{t-1})$, with the state carried.
 
     Args:
-        model: a trained character model in `eval` mode.
+        model: a trained character model; its dropout is off meanwhile.
         text: at least two characters.
         rows: stretches read side by side.
 
@@ -46,9 +47,10 @@ def surprise(model: CharacterModel, text: str, rows: int = 1) -> Float[Tensor, "
     Taught in chapter 07; tested against a product of probabilities, one character at a time.
     """
     each, state = [], None
-    for x, y in stream_chunks(_encode(model, text), rows, _CHUNK):
-        logits, state = model(x, state)  # (rows, T, V)
-        each.append(_nats(logits, y))
+    with evaluating(model):
+        for x, y in stream_chunks(_encode(model, text), rows, _CHUNK):
+            logits, state = model(x, state)  # (rows, T, V)
+            each.append(_nats(logits, y))
     return torch.cat(each, dim=1).flatten()
 
 
@@ -63,7 +65,7 @@ def by_context(model: CharacterModel, text: str, window: int, rows: int = 1) -> 
     """What a character costs when only the last few before it were read, beside its cost after the whole past.
 
     Args:
-        model: a trained character model in `eval` mode.
+        model: a trained character model; its dropout is off meanwhile.
         text: more than `window` characters; what fills no window is left out.
         window: T, the longest context to measure.
         rows: stretches in which the whole past is read.
@@ -90,7 +92,7 @@ def connectivity(model: CharacterModel, text: str) -> Float[Tensor, " T"]:
     r"""How much each earlier character moves the prediction of the last: $\lVert \partial \ln p / \partial x_s \rVert$.
 
     Args:
-        model: a trained character model in `eval` mode.
+        model: a trained character model; its dropout is off meanwhile.
         text: T + 1 characters; the first T are read, the last is the one predicted.
 
     Returns:
@@ -101,8 +103,9 @@ def connectivity(model: CharacterModel, text: str) -> Float[Tensor, " T"]:
     ids = _encode(model, text)
     if ids.shape[0] < 2:
         raise ValueError(f"text: expected at least two characters, got {text!r}")
-    x = model.embed(ids[None, :-1]).detach().requires_grad_()  # (1, T, E)
-    h, _ = model.rnn(x)
+    with evaluating(model):
+        x = model.embed(ids[None, :-1]).detach().requires_grad_()  # (1, T, E)
+        h, _ = model.rnn(x)
     log_p = torch.log_softmax(model.readout(h[:, -1]), dim=-1)[0].gather(0, ids[-1:])
     return torch.autograd.grad(log_p.sum(), x)[0][0].norm(dim=-1)
 
@@ -112,7 +115,7 @@ def unit_values(model: CharacterModel, text: str, rows: int = 1) -> Float[Tensor
     """What every unit held after each character it read: cell states C of an LSTM, hidden states h of other cells.
 
     Args:
-        model: a trained character model.
+        model: a trained character model; its dropout is off meanwhile.
         text: at least two characters.
         rows: stretches read side by side.
 
@@ -122,9 +125,10 @@ def unit_values(model: CharacterModel, text: str, rows: int = 1) -> Float[Tensor
     Taught in chapter 07.
     """
     kept, state = [], None
-    for x, _ in stream_chunks(_encode(model, text), rows, _CHUNK):
-        _, state, traces = model.rnn.trace(model.embed(x), state)
-        kept.append(torch.cat([trace.get("C", trace["h"]) for trace in traces], dim=-1))
+    with evaluating(model):
+        for x, _ in stream_chunks(_encode(model, text), rows, _CHUNK):
+            _, state, traces = model.rnn.trace(model.embed(x), state)
+            kept.append(torch.cat([trace.get("C", trace["h"]) for trace in traces], dim=-1))
     return torch.cat(kept, dim=1).flatten(0, 1)
 
 

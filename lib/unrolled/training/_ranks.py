@@ -9,6 +9,14 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 
+def _counted(name: str, default: str) -> int:
+    """A whole number that torchrun leaves in the environment."""
+    value = os.environ.get(name, default)
+    if not value.isdecimal():
+        raise ValueError(f"{name}: expected a whole number, as torchrun sets it, got {value!r}")
+    return int(value)
+
+
 class Ranks:
     """Who takes part in a run; as a context it joins the others and takes leave of them.
 
@@ -20,8 +28,11 @@ class Ranks:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self.size = int(os.environ.get("WORLD_SIZE", "1"))
-        self.rank = int(os.environ.get("RANK", "0"))
+        self.size, self.rank = _counted("WORLD_SIZE", "1"), _counted("RANK", "0")
+        if self.size > 1 and "RANK" not in os.environ:
+            raise ValueError(
+                f"RANK: expected the number of this process, as WORLD_SIZE is {self.size}, got none"
+            )
         if device.type == "cuda" and device.index is None and self.size > 1:
             device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         if device.type not in ("cpu", "cuda") and self.size > 1:
