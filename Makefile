@@ -56,18 +56,18 @@ execute: .venv/.book ## re-run notebooks in fresh kernels and store their output
 	@$(ONE_THREAD) $(PY) -m tools.execute $(CHAPTER)
 
 bench: .venv/.book ## measure training steps side by side with torch.nn, print the tables, store them (minutes)
-	@$(PY) -m benchmarks.bptt
-	@$(PY) -m benchmarks.lstm
+	@$(PY) -m benchmarks.speed.bptt
+	@$(PY) -m benchmarks.speed.lstm
 
 results: .venv/.book ## rerun the long sweeps whose stored results the chapters draw (resumable; three hours)
-	@$(ONE_THREAD) $(PY) -m benchmarks.recall_by_window
-	@$(ONE_THREAD) $(PY) -m benchmarks.league
-	@$(ONE_THREAD) $(PY) -m benchmarks.league_text
-	@$(ONE_THREAD) $(PY) -m benchmarks.ladder
-	@$(PY) -m benchmarks.quality
+	@$(ONE_THREAD) $(PY) -m benchmarks.sweeps.recall_by_window
+	@$(ONE_THREAD) $(PY) -m benchmarks.sweeps.league
+	@$(ONE_THREAD) $(PY) -m benchmarks.sweeps.league_text
+	@$(ONE_THREAD) $(PY) -m benchmarks.sweeps.ladder
+	@$(PY) -m benchmarks.sweeps.quality
 
 pretrained: .venv/.book ## train the three models that come with the library (resumable; about half an hour)
-	@$(filter-out UNROLLED_PROGRESS=0,$(ONE_THREAD)) $(PY) -m benchmarks.pretrained
+	@$(filter-out UNROLLED_PROGRESS=0,$(ONE_THREAD)) $(PY) -m benchmarks.sweeps.pretrained
 
 homework: .venv/.homework ## build student notebooks, solutions and Gradescope zips from homework/ into dist/
 	@$(ONE_THREAD) $(PY) -m tools.homework

@@ -1,1 +1,1 @@
-"""Side-by-side measurements and long sweeps, each a command, each with its results stored as JSON beside it."""
+"""Measurements that take minutes to hours, each a command, each with its result stored as JSON. See README.md."""

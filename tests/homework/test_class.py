@@ -10,7 +10,8 @@ import pytest
 import tables
 from broken import BROKEN
 
-from benchmarks import grading, record
+from benchmarks import record
+from benchmarks.speed import grading
 from tools import homework as build
 
 needs_sandbox = pytest.mark.usefixtures("works")
@@ -22,7 +23,7 @@ def test_a_small_class_is_graded_and_leaves_nothing_behind():
 
     In a process of its own, which holds nothing of other tests.
     """
-    code = "import json; from benchmarks import grading; print(json.dumps(grading.main(['--toy'])))"
+    code = "import json; from benchmarks.speed import grading; print(json.dumps(grading.main(['--toy'])))"
     done = subprocess.run([sys.executable, "-c", code], cwd=build.ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)

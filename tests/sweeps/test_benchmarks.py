@@ -5,7 +5,9 @@ import os
 import pytest
 import torch
 
-from benchmarks import bptt, lstm, lstm_tries, record
+from benchmarks import record
+from benchmarks.speed import bptt, lstm
+from benchmarks.tries import lstm as lstm_tries
 from unrolled.bptt import _products
 from unrolled.bptt import lstm as gated_bptt
 

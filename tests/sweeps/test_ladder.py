@@ -7,7 +7,8 @@ import re
 import pytest
 import torch
 
-from benchmarks import ladder, record
+from benchmarks import record
+from benchmarks.sweeps import ladder
 from unrolled.data import Vocabulary
 from unrolled.training import Recipe
 

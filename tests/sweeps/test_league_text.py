@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from benchmarks import league_text, record
-from benchmarks.league_text import FULL, TOY, chosen, parameters, run, size
+from benchmarks import record
+from benchmarks.sweeps import league_text
+from benchmarks.sweeps.league_text import FULL, TOY, chosen, parameters, run, size
 from unrolled.models import CELLS
 
 

@@ -6,7 +6,9 @@ import math
 import pytest
 import torch
 
-from benchmarks import pretrained, quality, record, transformer, tries
+from benchmarks import record
+from benchmarks.sweeps import pretrained, quality, transformer
+from benchmarks.tries import recipes as tries
 from unrolled.data import corpora
 from unrolled.models import load
 from unrolled.models import pretrained as shipped

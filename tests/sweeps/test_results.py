@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from benchmarks import league, recall_by_window, record
+from benchmarks import record
+from benchmarks.sweeps import league, recall_by_window
 from unrolled.probes import CONTENDERS, TASKS, Outcome, Rules, compete
 
 SWEEPS = {sweep.NAME: sweep for sweep in (recall_by_window, league)}

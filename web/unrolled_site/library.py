@@ -7,7 +7,7 @@ from typing import Any
 from sphinx.application import Sphinx
 
 import unrolled
-from benchmarks import bptt, lstm
+from benchmarks.speed import bptt, lstm
 from unrolled.probes import stored_result
 
 PLACEHOLDER = "{{ modules }}"

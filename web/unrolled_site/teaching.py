@@ -8,7 +8,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 import boundary
-from benchmarks import grading
+from benchmarks.speed import grading
 from homework.grader.questions import HOMEWORK, Limits, load
 
 TIME = re.compile(r"^\*\*Time:\*\* (\d+ minutes)", re.M)  # as every master says it

@@ -9,7 +9,7 @@ def stored_result(name: str) -> dict[str, Any]:
     """A stored result, with the command, date, processor and versions that it comes from.
 
     Args:
-        name: for example `"recall_by_window"`, which `python -m benchmarks.recall_by_window` made.
+        name: for example `"recall_by_window"`, which `python -m benchmarks.sweeps.recall_by_window` made.
 
     Raises:
         ValueError: an unknown name; the message lists the known ones.

@@ -1,7 +1,7 @@
 """A class of 100 graded: honest, wrong, hostile and broken notebooks of every homework, and what the grader costs.
 
-    python -m benchmarks.grading            some minutes; wants a machine that does nothing else
-    python -m benchmarks.grading --toy      a class of eight and one homework: seconds, and nothing is stored
+    python -m benchmarks.speed.grading            some minutes; wants a machine that does nothing else
+    python -m benchmarks.speed.grading --toy      a class of eight and one homework: seconds, and nothing is stored
 
 The notebooks are made of the homework's solutions, of the known wrong answers and the attacks in tests/homework, and
 of damaged files; every one's points are compared with what it must earn. The tables go to benchmarks/results/.
@@ -25,9 +25,9 @@ from typing import Any, NamedTuple
 
 from benchmarks import record
 
-NAME, COMMAND = "grading", "python -m benchmarks.grading"
-FOLDER = Path(__file__).parent / "results"
-HERE = Path(__file__).parents[1] / "tests" / "homework"
+NAME, COMMAND = "grading", "python -m benchmarks.speed.grading"
+FOLDER = Path(__file__).parents[1] / "results"
+HERE = Path(__file__).parents[2] / "tests" / "homework"
 SIZE = 100
 SHARES = {"honest": 0.4, "blank": 0.05, "wrong": 0.3, "hostile": 0.17}  # the rest is broken
 ALONE = 5  # times the solution is graded by itself

@@ -1,6 +1,6 @@
 """What was tried to make the LSTM's training step faster and is not in the library, each as a change to what is.
 
-`benchmarks.lstm` measures them beside the hand-derived pass; what each gives is in its table.
+`benchmarks.speed.lstm` measures them beside the hand-derived pass; what each gives is in its table.
 """
 
 import contextlib
@@ -122,8 +122,8 @@ def compiled_by_torch(
     Returns:
         For each: seconds it took to compile, a call of it, and one of the library's own; both give what they made.
     """
-    gates, h, K = torch.randn(n, B, 4 * m), torch.randn(n, B, m), torch.randn(n + 1, B, m)
-    d_h, delta, d_K, delta_after = (
+    gates, h, C = torch.randn(n, B, 4 * m), torch.randn(n, B, m), torch.randn(n + 1, B, m)
+    d_h, delta, d_C, delta_after = (
         torch.randn(n, B, m),
         torch.empty(n, B, 4 * m),
         torch.randn(B, m),
@@ -131,44 +131,44 @@ def compiled_by_torch(
     )
     W_T, W = torch.randn(m, 4 * m) / m, torch.randn(4 * m, m) / m
 
-    def forward(a: Tensor, K: Tensor, h: Tensor, W_T: Tensor) -> list[Tensor]:
+    def forward(a: Tensor, C: Tensor, h: Tensor, W_T: Tensor) -> list[Tensor]:
         made = []
         for a_t in a.unbind(0):
-            gates_t = torch.sigmoid(torch.addmm(a_t, h, W_T))
-            i, f, s, o = gates_t.chunk(4, dim=-1)
-            K = f * K + i * (4 * s - 2)
-            h = o * (1 - 2 * torch.sigmoid(K))
-            made.append((gates_t, K, h))
+            *sigmoids, a_g = torch.addmm(a_t, h, W_T).chunk(4, dim=-1)
+            (o, i, f), g = (torch.sigmoid(each) for each in sigmoids), torch.tanh(a_g)
+            C = f * C + i * g
+            h = o * torch.tanh(C)
+            made.append((torch.cat([o, i, f, g], dim=-1), C, h))
         return [torch.stack(each) for each in zip(*made, strict=True)]
 
     def backward(
-        gates: Tensor, K: Tensor, d_h: Tensor, d_K: Tensor, after: Tensor, W: Tensor
+        gates: Tensor, C: Tensor, d_h: Tensor, d_C: Tensor, after: Tensor, W: Tensor
     ) -> list[Tensor]:
         deltas = []
         for t in reversed(range(len(d_h))):
-            (i, f, s, o), s_K = gates[t].chunk(4, dim=-1), torch.sigmoid(K[t + 1])
+            (o, i, f, g), tanh_C = gates[t].chunk(4, dim=-1), torch.tanh(C[t + 1])
             d = torch.addmm(d_h[t], after, W)
-            d_K = d_K - 2 * d * o * s_K * (1 - s_K)
-            by_C = [d_K * (4 * s - 2) * i * (1 - i), d_K * K[t] * f * (1 - f), d_K * i * s * (1 - s)]
-            after = torch.cat([*by_C, d * (1 - 2 * s_K) * o * (1 - o)], dim=-1)
-            d_K = d_K * f
+            d_C = d_C + d * o * (1 - tanh_C**2)
+            by_C = [d_C * g * i * (1 - i), d_C * C[t] * f * (1 - f), d_C * i * (1 - g**2)]
+            after = torch.cat([d * tanh_C * o * (1 - o), *by_C], dim=-1)
+            d_C = d_C * f
             deltas.append(after)
-        return [torch.stack(deltas[::-1]), d_K]
+        return [torch.stack(deltas[::-1]), d_C]
 
     def ours_forward() -> list[Tensor]:
         gates.copy_(a)
-        _lstm_steps.forward(gates, h, K, h_0, _products.adding_product(W_T, B))
-        return [gates, K[1:], h]
+        _lstm_steps.forward(gates, h, C, h_0, _products.adding_product(W_T, B))
+        return [gates, C[1:], h]
 
     def ours_backward() -> list[Tensor]:
-        along = d_K.clone()
-        _lstm_steps.backward(delta, gates, h, K, d_h, along, delta_after, _products.adding_product(W, B))
+        along = d_C.clone()
+        _lstm_steps.backward(delta, gates, C, d_h, along, delta_after, _products.adding_product(W, B))
         return [delta, along]
 
     a, h_0 = gates.clone(), h[0].clone()
     calls = {
-        "forward": (torch.compile(forward), (a, K[0].clone(), h_0, W_T), ours_forward),
-        "backward": (torch.compile(backward), (gates, K, d_h, d_K, delta_after, W), ours_backward),
+        "forward": (torch.compile(forward), (a, C[0].clone(), h_0, W_T), ours_forward),
+        "backward": (torch.compile(backward), (gates, C, d_h, d_C, delta_after, W), ours_backward),
     }
     result = {}
     for name, (function, arguments, ours) in calls.items():

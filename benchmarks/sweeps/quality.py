@@ -1,8 +1,8 @@
 """How good per minute? Character models on tiny Shakespeare beside a small GPT, on two cores.
 
-    python -m benchmarks.quality                        every entry and seed that is not stored yet; an hour and a half
-    python -m benchmarks.quality --only "LSTM, short" --text tinyshakespeare.txt
-    python -m benchmarks.quality --toy                  a few updates on names: seconds, and no result
+    python -m benchmarks.sweeps.quality            every entry and seed that is not stored yet; an hour and a half
+    python -m benchmarks.sweeps.quality --only "LSTM, short" --text tinyshakespeare.txt
+    python -m benchmarks.sweeps.quality --toy      a few updates on names: seconds, and no result
 
 Models learn from the first 90 % of the text; the last 10 % is the validation text, whole, as nanoGPT splits it. Two
 losses are always told: with the state carried through the whole text, which a transformer can't, and in fresh windows
@@ -19,14 +19,15 @@ from typing import Any
 
 import torch
 
-from benchmarks import record, transformer
+from benchmarks import record
+from benchmarks.sweeps import transformer
 from unrolled.data import Corpus, Vocabulary, corpora
 from unrolled.device import keep_freed_memory
 from unrolled.models import load
 from unrolled.training import WINDOW, Recipe, evaluate, losses_on, run
 
 NAME = "quality"
-COMMAND = "python -m benchmarks.quality"
+COMMAND = "python -m benchmarks.sweeps.quality"
 THREADS = 2
 # Settings that decide nothing: no checkpoint on the way, and a last evaluation only, unless an entry says otherwise.
 SHORT: dict[str, Any] = {

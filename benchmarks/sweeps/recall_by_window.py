@@ -1,7 +1,7 @@
 r"""How far back can a network recall when its gradient reaches only k steps? Delayed recall, by lag and window.
 
-    python -m benchmarks.recall_by_window          the sweep that chapter 05 draws; a few minutes, and resumable
-    python -m benchmarks.recall_by_window --toy    two lags for a few updates: seconds, and no result
+    python -m benchmarks.sweeps.recall_by_window          the sweep that chapter 05 draws; a few minutes, and resumable
+    python -m benchmarks.sweeps.recall_by_window --toy    two lags for a few updates: seconds, and no result
 
 Each entry of `runs` is one training: an initial W_hh, a lag, a window k, and the held-out accuracy of every seed. A
 window of at least lag + 1 is the whole sequence, so that the first such window stands for all larger ones. Seeds differ
@@ -14,14 +14,15 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from benchmarks import record, sweep
+from benchmarks import record
+from benchmarks.sweeps import sweep
 from unrolled.data import RECALL_INPUTS, RECALL_SYMBOLS, delayed_recall, one_hot
 from unrolled.device import stack_seeds
 from unrolled.models import ManyToOne
 from unrolled.training import clip_gradient, cross_entropy
 
 NAME = "recall_by_window"
-COMMAND = "python -m benchmarks.recall_by_window"
+COMMAND = "python -m benchmarks.sweeps.recall_by_window"
 STARTS = ("uniform", "orthogonal")
 FULL: dict[str, Any] = {
     "lags": [2, 5, 10, 15, 20, 30],

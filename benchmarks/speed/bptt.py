@@ -3,7 +3,7 @@
 Each round runs the three one after another, so that whatever slows the machine slows all of them; the table gives
 medians of the rounds' ratios. Before anything is timed, outputs and gradients are shown to be equal.
 
-    python -m benchmarks.bptt            about three minutes; stores its table as JSON
+    python -m benchmarks.speed.bptt            about three minutes; stores its table as JSON
 """
 
 import math
@@ -189,7 +189,11 @@ def main(budget: float = 10.0) -> dict[str, Any]:
         str(threads): statistics.geometric_mean(r["hand_to_torch"] for r in rows if r["threads"] == threads)
         for threads in THREADS
     }
-    result = {**record.circumstances("python -m benchmarks.bptt"), "geometric_means": means, "rows": rows}
+    result = {
+        **record.circumstances("python -m benchmarks.speed.bptt"),
+        "geometric_means": means,
+        "rows": rows,
+    }
     print(table(result))
     return result
 

@@ -1,7 +1,7 @@
 r"""The league on language: RNN, GRU and LSTM at equal parameters and equal updates, on the characters of Python source.
 
-    python -m benchmarks.league_text          the sweep that chapter 06 draws; some minutes, and resumable
-    python -m benchmarks.league_text --toy    a few updates of tiny models: seconds, and no result
+    python -m benchmarks.sweeps.league_text          the sweep that chapter 06 draws; some minutes, and resumable
+    python -m benchmarks.sweeps.league_text --toy    a few updates of tiny models: seconds, and no result
 
 All read one-hot characters, carry their state from chunk to chunk, and are trained with Adam at one learning rate: the
 best of the same few for everybody, by the loss on the validation text, for a seed that does not count. The other seeds
@@ -14,13 +14,13 @@ from typing import Any
 
 import torch
 
-from benchmarks import sweep
-from benchmarks.sweep import python_source
+from benchmarks.sweeps import sweep
+from benchmarks.sweeps.sweep import python_source
 from unrolled.models import CharacterModel
 from unrolled.training import Config, evaluate, train
 
 NAME = "league_text"
-COMMAND = "python -m benchmarks.league_text"
+COMMAND = "python -m benchmarks.sweeps.league_text"
 FULL: dict[str, Any] = {
     "corpus": "python",
     "cells": ["rnn", "gru", "lstm"],

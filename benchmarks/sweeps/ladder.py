@@ -1,7 +1,7 @@
 """What does each change to a character model buy? One at a time on Python source, then depth at equal parameters.
 
-    python -m benchmarks.ladder          the sweep that chapter 07 draws; about an hour, and resumable
-    python -m benchmarks.ladder --toy    a few updates of tiny models: seconds, and no result
+    python -m benchmarks.sweeps.ladder          the sweep that chapter 07 draws; about an hour, and resumable
+    python -m benchmarks.sweeps.ladder --toy    a few updates of tiny models: seconds, and no result
 
 Every entry gets the same updates of the same number of characters, with Adam and a step size that falls as a cosine.
 Its learning rate is the best of two on the validation text, for a seed that does not count; what is reported are the
@@ -15,15 +15,15 @@ from typing import Any
 
 import torch
 
-from benchmarks import sweep
-from benchmarks.sweep import python_source
+from benchmarks.sweeps import sweep
+from benchmarks.sweeps.sweep import python_source
 from unrolled.cells import detach
 from unrolled.data import stream_chunks
 from unrolled.models import CharacterModel
 from unrolled.training import Recipe, clip_gradient, cross_entropy, evaluate
 
 NAME = "ladder"
-COMMAND = "python -m benchmarks.ladder"
+COMMAND = "python -m benchmarks.sweeps.ladder"
 FULL: dict[str, Any] = {
     "corpus": "python",
     "hidden_size": 128,

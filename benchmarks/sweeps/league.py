@@ -1,7 +1,7 @@
 r"""Who remembers how far? RNN, GRU, LSTM and the LSTM without each gate, at equal parameters and equal updates, by lag.
 
-    python -m benchmarks.league          the sweep that chapter 06 draws; about half an hour, and resumable
-    python -m benchmarks.league --toy    two lags for a few updates: seconds, and no result
+    python -m benchmarks.sweeps.league          the sweep that chapter 06 draws; about half an hour, and resumable
+    python -m benchmarks.sweeps.league --toy    two lags for a few updates: seconds, and no result
 
 Each entry of `runs` is one cell on one task at one lag. Its learning rate is one of the same few for everybody. They
 run a race with the seeds of `trial_seeds`: the first whose seeds have all solved the task is taken, and if there is
@@ -17,11 +17,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks import record, sweep
+from benchmarks import record
+from benchmarks.sweeps import sweep
 from unrolled.probes import CONTENDERS, TASKS, Outcome, Rules, compete, equal_sizes
 
 NAME = "league"
-COMMAND = "python -m benchmarks.league"
+COMMAND = "python -m benchmarks.sweeps.league"
 RULES = Rules(updates=1000, batch_size=32, check_every=25, validation=200, held_out=2000, clip_norm=1.0)
 FULL: dict[str, Any] = {
     "tasks": list(TASKS),

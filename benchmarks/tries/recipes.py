@@ -1,11 +1,12 @@
 """What was tried on the way to a recipe: one run a line, also those that led nowhere.
 
-    python -m benchmarks.tries --text tinyshakespeare.txt hidden_size=384 learning_rate=0.005
-    python -m benchmarks.tries --table
+    python -m benchmarks.tries.recipes --text tinyshakespeare.txt hidden_size=384 learning_rate=0.005
+    python -m benchmarks.tries.recipes --table
 
-A try changes fields of `Recipe`, or with `--gpt` of `benchmarks.transformer.Setting`, and is scored as
-`benchmarks.quality` scores: on the last 10 % of tiny Shakespeare, whole. Its seconds are those of its updates, on a
-machine that may have had other work, so they are an upper bound; what counts is timed by `benchmarks.quality`.
+A try changes fields of `Recipe`, or with `--gpt` of `benchmarks.sweeps.transformer.Setting`, and is scored as
+`benchmarks.sweeps.quality` scores: on the last 10 % of tiny Shakespeare, whole. Its seconds are those of its updates,
+on a machine that may have had other work, so they are an upper bound; what counts is timed by
+`benchmarks.sweeps.quality`.
 """
 
 import argparse
@@ -16,11 +17,12 @@ from typing import Any
 
 import torch
 
-from benchmarks import quality, record, transformer
+from benchmarks import record
+from benchmarks.sweeps import quality, transformer
 from unrolled.data import corpora
 from unrolled.training import Recipe
 
-LOG = Path(__file__).with_name("tries.json")
+LOG = Path(__file__).with_name("recipes.json")
 
 
 def changes(fields: list[str], kind: type) -> dict[str, Any]:
@@ -91,7 +93,7 @@ def main(arguments: list[str] | None = None) -> None:
         changed = changes(given.fields, Recipe)
         recipe = Recipe(**{**quality.SHORT, **changed})
         seed, found = recipe.seed, quality.of_recurrent(recipe, text, given.text)
-    where = record.circumstances("python -m benchmarks.tries")
+    where = record.circumstances("python -m benchmarks.tries.recipes")
     add(
         {
             "model": "GPT" if given.gpt else changed.get("cell", "lstm").upper(),

@@ -1,9 +1,9 @@
 """The three small models that come with the library: how they were made.
 
-    python -m benchmarks.pretrained                     all three; about half an hour on one core, and resumable
-    python -m benchmarks.pretrained names python        these
-    python -m benchmarks.pretrained shakespeare --text tinyshakespeare.txt
-    python -m benchmarks.pretrained --toy               a few updates on names, into another folder: seconds
+    python -m benchmarks.sweeps.pretrained                     all three; about half an hour on one core, and resumable
+    python -m benchmarks.sweeps.pretrained names python        these
+    python -m benchmarks.sweeps.pretrained shakespeare --text tinyshakespeare.txt
+    python -m benchmarks.sweeps.pretrained --toy               a few updates on names, into another folder: seconds
 
 A run that was interrupted goes on where it stopped. Weights are stored in half precision, and what is scored is
 the stored model, as a reader loads it. Beside the weights stand the recipe, the curve, the seed and the scores.
@@ -22,9 +22,9 @@ from unrolled.data import corpora
 from unrolled.models import load, save
 from unrolled.training import Recipe, losses_on, open_corpus, run
 
-COMMAND = "python -m benchmarks.pretrained"
-FOLDER = Path(__file__).parents[1] / "lib/unrolled/assets/pretrained"
-WORK = Path(__file__).parents[1] / "_build/pretrained"  # where a run that is under way keeps its checkpoints
+COMMAND = "python -m benchmarks.sweeps.pretrained"
+FOLDER = Path(__file__).parents[2] / "lib/unrolled/assets/pretrained"
+WORK = Path(__file__).parents[2] / "_build/pretrained"  # where a run that is under way keeps its checkpoints
 MODELS = {
     "names": Recipe(
         corpus="names", hidden_size=192, embedding_size=32, dropout=0.2, updates=6000, batch_size=64, num_steps=64,

@@ -4,7 +4,7 @@ All are run one after another in the same rounds; the table gives medians of the
 timed, outputs and gradients are shown to be equal. Memory that a step frees is kept for the next, as in every notebook
 and every training run of this book: it saves torch.nn.LSTM time too.
 
-    python -m benchmarks.lstm            about ten minutes; stores its table as JSON
+    python -m benchmarks.speed.lstm            about ten minutes; stores its table as JSON
 """
 
 import contextlib
@@ -17,14 +17,15 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmarks import lstm_tries, record
-from benchmarks.bptt import SIZES, THREADS, ratio, rounds, stored
+from benchmarks import record
+from benchmarks.speed.bptt import SIZES, THREADS, ratio, rounds, stored
+from benchmarks.tries import lstm as lstm_tries
 from unrolled.bptt import lstm_through_time
 from unrolled.cells import LSTMCell, LSTMState
 from unrolled.device import keep_freed_memory
 from unrolled.networks import unroll
 
-COMMAND = "python -m benchmarks.lstm"
+COMMAND = "python -m benchmarks.speed.lstm"
 CHANGES = lstm_tries.changes()
 
 

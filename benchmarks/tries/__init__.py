@@ -1,0 +1,1 @@
+"""What was tried and is not in the library, kept with what it gave."""
