@@ -2,7 +2,7 @@
 # Needs Python >= 3.11 with venv, make and git; everything else is installed into .venv.
 
 PYTHON ?= python3# the interpreter .venv is made from
-TORCH ?=# cpu: take PyTorch's CPU build (see README)
+TORCH ?=# cpu or cuda: which build of PyTorch; chosen by what this machine has where it is not said (see README)
 CHAPTER ?=# make execute CHAPTER=03 re-runs that chapter alone
 HW ?=# make grade HW=hw01 SUBMISSIONS=dir: a homework's name, or the path of a private one's folder
 SUBMISSIONS ?=# make grade: the folder of notebooks that were handed in
@@ -14,8 +14,8 @@ PIP := $(PY) -m pip install --constraint constraints.txt
 # the one every notebook has: the tests' own choice must not reach the kernels they start.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 UNROLLED_PROGRESS=0 PYTHONHASHSEED=0
 
-ifneq ($(filter-out cpu,$(TORCH)),)
-$(error TORCH: got "$(TORCH)", expected cpu or nothing)
+ifneq ($(filter-out cpu cuda,$(TORCH)),)
+$(error TORCH: got "$(TORCH)", expected cpu, cuda or nothing)
 endif
 
 .DEFAULT_GOAL := help
@@ -25,14 +25,14 @@ endif
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
-book: .venv/.book ## build the site into _build/html, installing first (TORCH=cpu: PyTorch's CPU build)
+book: .venv/.book ## build the site into _build/html, installing first (TORCH=cpu or cuda: which PyTorch)
 	@if grep -q 'github.com/your-account/' _config.yml; then \
 	  echo "Links and Colab buttons point at a placeholder; 'make rehost REPO=https://github.com/you/fork' sets yours."; fi
 	@rm -f _build/html/index.html
 	@echo "Building the site (under a minute)"
 	@.venv/bin/jupyter-book build . --all -W -n --keep-going
 	@test -f _build/html/index.html || { echo "The build ended without _build/html/index.html: read the warnings above."; exit 1; }
-	@echo "Open file://$(CURDIR)/_build/html/index.html"
+	@$(PY) -c 'import pathlib; print("Open", pathlib.Path("_build/html/index.html").absolute().as_uri())'
 
 test: check book .venv/.test .venv/.homework ## everything CI checks: check, book, unit tests, every notebook, the site in a browser
 	@$(PY) -m tools.notebooks copies _build/nbval
@@ -77,7 +77,7 @@ grade: .venv/.book ## grade a folder of notebooks in a sandbox (HW=hw01 SUBMISSI
 	  '$(or $(SUBMISSIONS),$(error SUBMISSIONS: expected the folder of notebooks that were handed in, got nothing))'
 
 rehost: ## point every link at a fork (REPO=https://github.com/you/fork; default: the clone's origin)
-	@$(PYTHON) -m tools.rehost $(if $(REPO),'$(REPO)')
+	@"$(PYTHON)" -m tools.rehost $(if $(REPO),'$(REPO)')
 
 format: .venv/.test ## let ruff format code and notebooks and mend what it can
 	@$(PY) -m ruff format .
@@ -90,11 +90,8 @@ clean: ## remove what was built (.venv stays: rm -r .venv removes that too)
 # The stamps: an install happens again only when what is asked for has changed.
 .venv/.book: pyproject.toml constraints.txt
 	@command -v "$(PYTHON)" >/dev/null || { echo "PYTHON: found no '$(PYTHON)'; expected a Python of at least 3.11. Name one: make book PYTHON=python3.12"; exit 1; }
-	@$(PY) -c '' 2>/dev/null || { "$(PYTHON)" tools/preflight.py && echo "Making .venv with $$($(PYTHON) --version)" && "$(PYTHON)" -m venv --clear .venv; }
-ifeq ($(TORCH),cpu)
-	@echo "Installing PyTorch's CPU build into .venv (about 200 MB)"
-	$(PIP) --index-url https://download.pytorch.org/whl/cpu torch
-endif
+	@$(PY) -c '' 2>/dev/null || { "$(PYTHON)" tools/preflight.py && echo "Making .venv with $$("$(PYTHON)" --version)" && "$(PYTHON)" -m venv --clear .venv; }
+	@options="$$($(PY) tools/torch_build.py '$(TORCH)')" && { [ -z "$$options" ] || $(PIP) $$options torch; }
 	@echo "Installing the book's tools and the library into .venv (one to some minutes, PyTorch above all)"
 	$(PIP) --editable '.[book]'
 	@touch $@

@@ -104,3 +104,9 @@ def node() -> str:
     if path is None:
         missing("no node on this machine; on Debian: apt-get install nodejs")
     return str(path)
+
+
+@pytest.fixture
+def on_the_cpu(monkeypatch):
+    """Where the same recipe gives the same bits."""
+    monkeypatch.setenv("UNROLLED_DEVICE", "cpu")

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 
-from unrolled.bptt import _lstm_steps, _products, lstm_through_time, rnn_through_time
+from unrolled.bptt import _products, lstm_through_time, rnn_through_time
 from unrolled.bptt import lstm as gated_bptt
 from unrolled.cells import NONLINEARITIES, LSTMCell, LSTMState, RNNCell, RNNState
-from unrolled.networks import LSTM, RNN, kinds, unroll
+from unrolled.networks import LSTM, RNN, unroll
 
 F64 = torch.float64
 sizes = st.integers(1, 5)
@@ -307,45 +307,6 @@ def test_recomputing_keeps_what_stands_between_the_stretches_and_no_more(kind):
     assert kept[36] < whole - 35 * state
     for k in (1, 4, 12):
         assert kept[k] == kept[36] + (36 // k - 1) * state
-
-
-PATHS = {  # network, B, m, torch's threads, whether compiled: by hand?
-    "rnn": (_Vanilla, 2, 4, 1, False, True),
-    "small lstm": (_LSTM, 2, 4, 1, False, False),
-    "long but small lstm": (_LSTM, 2, 4, 1, False, False),
-    "large lstm": (_LSTM, 64, 256, 1, False, True),
-    "large lstm on two threads": (_LSTM, 64, 256, 2, False, False),
-    "wide lstm of few rows": (_LSTM, 8, 2048, 1, False, False),
-    "medium lstm": (_LSTM, 16, 128, 1, False, False),
-    "medium lstm, compiled": (_LSTM, 16, 128, 2, True, True),
-    "small lstm, compiled": (_LSTM, 15, 128, 1, True, False),
-}
-
-
-@pytest.mark.parametrize("case", PATHS)
-def test_on_a_cpu_it_is_the_training_path_where_it_is_faster(case, monkeypatch):
-    kind, B, m, threads, compiled, by_hand = PATHS[case]
-    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-    monkeypatch.setattr(kinds, "is_compiled", lambda x: compiled)
-    monkeypatch.setattr(gated_bptt, "_fused", _lstm_steps)  # what is asked here is only which path is taken
-    monkeypatch.setattr(_lstm_steps, "serves", lambda x: False, raising=False)
-    h, _ = kind.network(3, m)(torch.randn(B, 5000 if "long" in case else 2, 3))
-    names, todo = set(), [h.grad_fn]
-    while todo:
-        node = todo.pop()
-        names.add(type(node).__name__)
-        todo += [following for following, _ in node.next_functions if following is not None]
-    assert any("ThroughTimeBackward" in name for name in names) == by_hand
-    assert not any("Addmm" in name for name in names)  # never the loop
-
-
-@pytest.mark.parametrize("autocast", [False, True])
-def test_in_half_precision_torch_runs_the_lstm(autocast, monkeypatch):
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
-    x, network = torch.randn(64, 2, 3), _LSTM.network(3, 256)
-    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-        assert network._by_hand_is_faster(x) == (not autocast)
-        assert network(x)[0].dtype == (torch.bfloat16 if autocast else torch.float32)
 
 
 @pytest.mark.parametrize("rows", [1, 3, 7, 100])

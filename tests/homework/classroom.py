@@ -62,3 +62,31 @@ def notebook(*cells: str, **top: Any) -> str:
         for i, source in enumerate(cells)
     ]
     return json.dumps({"cells": made, "metadata": {}, "nbformat": 4, "nbformat_minor": 5, **top})
+
+
+def submissions(top: Path) -> Path:
+    """A class's submissions, as a Canvas download, folders and plain files leave them."""
+    honest, lost = notebook(*SOLUTION), notebook(*BLANK)
+    top.mkdir()
+    files = {
+        "lovelaceada_4711_99_hw01.ipynb": honest,
+        "hoppergrace_LATE_4712_98_hw01-1.ipynb": lost,
+        "copy.ipynb": honest,
+        "cut.ipynb": honest[:300],
+        "empty.ipynb": "",
+        "essay.pdf": "%PDF",
+        "=cmd()|1.ipynb": notebook(IMPORTS, *SOLUTION[1:]),
+        "submission_17/hw01.ipynb": lost,
+        "submission_18/notes.txt": "",
+        "submission_19/a.ipynb": honest,
+        "submission_19/b.IPYNB": lost,
+        "submission_19/.ipynb_checkpoints/a.ipynb": honest,
+        "submission_metadata.yml": "",
+        ".DS_Store": "",
+        "__MACOSX/._copy.ipynb": "",
+    }
+    for name, text in files.items():
+        (top / name).parent.mkdir(exist_ok=True)
+        (top / name).write_text(text)
+    (top / "link.ipynb").symlink_to(top / "copy.ipynb")
+    return top

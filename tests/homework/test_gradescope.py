@@ -61,7 +61,9 @@ def gradescope(zipped, tmp_path):
             elif path.name not in ("proc", "dev", "tmp", "autograder"):
                 args += ["--ro-bind", str(path), str(path)]
         args += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
-        for path in dict.fromkeys(bwrap.read_only()):  # Python may live in /tmp
+        for path in dict.fromkeys(
+            [sys.prefix, *bwrap.read_only()]
+        ):  # Python may live in /tmp, and so may a clone
             args += ["--ro-bind", path, path]
         args += [
             "--bind",

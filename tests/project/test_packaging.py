@@ -150,15 +150,13 @@ def test_help_lists_every_target_in_one_line():
     assert all(len(line.split(maxsplit=2)[2]) > 10 for line in lines)
 
 
-@pytest.mark.parametrize("variables", [[], ["TORCH=cpu"]], ids=["default", "cpu"])
-def test_a_fresh_machine_takes_the_torch_it_was_told_to(clone, variables):
-    plan = _plan(clone, "book", *variables)
-    cpu = [line for line in plan if "https://download.pytorch.org/whl/cpu" in line]
-    assert len(cpu) == len(variables)
-    assert all(line.endswith("--index-url https://download.pytorch.org/whl/cpu torch") for line in cpu)
-    installs = [line for line in plan if "pip install" in line]
-    assert len(installs) == 1 + len(variables)
-    assert all("--constraint constraints.txt" in line for line in installs)
+@pytest.mark.parametrize("torch", ["", "cpu", "cuda"])
+def test_a_fresh_machine_asks_which_torch_before_anything_else_is_installed(clone, torch):
+    plan = _plan(clone, "book", *([f"TORCH={torch}"] if torch else []))
+    first, *others = [line for line in plan if "pip install" in line]
+    assert f"tools/torch_build.py '{torch}'" in first and first.endswith("torch; }")
+    assert len(others) == 1 and "torch_build" not in others[0]
+    assert all("--constraint constraints.txt" in line for line in (first, *others))
 
 
 def test_a_second_run_installs_nothing_until_what_is_asked_for_changes(tmp_path):
@@ -178,7 +176,7 @@ def test_an_unknown_torch_is_refused():
         ["make", "-n", "book", "TORCH=gpu"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode
-    assert 'TORCH: got "gpu", expected cpu or nothing' in done.stderr
+    assert 'TORCH: got "gpu", expected cpu, cuda or nothing' in done.stderr
 
 
 def test_an_unsuitable_python_is_told_what_to_type():

@@ -1,4 +1,4 @@
-"""Long runs: the update written out, runs that are killed and go on to the same bits, processes side by side."""
+"""Long runs: the update written out, what is evaluated and kept, processes side by side."""
 
 import dataclasses
 import json
@@ -15,13 +15,12 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from toy_run import ONE, TOY, stopped, tensors_of
 
-from conftest import ROOT
 from unrolled.data import Vocabulary, corpora, stream_chunks
 from unrolled.device import training_device
-from unrolled.models import CharacterModel, DamagedFile, load, read_model, save
+from unrolled.models import load, read_model
 from unrolled.models.checkpoints import listed, read_newest
-from unrolled.models.pairs import read_pair
 from unrolled.training import (
     Recipe,
     Run,
@@ -29,37 +28,12 @@ from unrolled.training import (
     in_units,
     losses_on,
     open_corpus,
-    read_recipe,
     run,
-    runs,
-    stored_recipe,
 )
-from unrolled.training._lock import alone_in
 from unrolled.training._ranks import Ranks
-from unrolled.training.recipes import fingerprint, parameter_groups
+from unrolled.training.recipes import parameter_groups
 
-TOY = Recipe(
-    corpus="hello", cell="lstm", hidden_size=8, embedding_size=4, updates=13, batch_size=4, num_steps=40, warmup=3,
-    evaluate_every=5, checkpoint_every=4,
-)  # fmt: skip
-ONE = Ranks(torch.device("cpu"))
-
-
-@pytest.fixture(autouse=True)
-def _on_the_cpu(monkeypatch):
-    """Where the same recipe gives the same bits."""
-    monkeypatch.setenv("UNROLLED_DEVICE", "cpu")
-
-
-def _tensors(folder):
-    """What a run's newest checkpoint holds."""
-    return read_pair(listed(folder, "checkpoint")[0]).tensors
-
-
-def _assert_same_bits(a, b):
-    assert a.keys() == b.keys()
-    for name, value in a.items():
-        assert torch.equal(value, b[name]), name
+pytestmark = pytest.mark.usefixtures("on_the_cpu")
 
 
 # ---- one update
@@ -202,140 +176,6 @@ def test_training_learns_and_tells_its_scores(tmp_path):
     assert read_model(tmp_path).about["validation"] == found
 
 
-# ---- stopped and gone on with
-
-
-class _Killed(BaseException):
-    pass
-
-
-def _stopped(recipe, folder, after, monkeypatch, device="auto"):
-    """A run that ends abruptly after so many updates."""
-    with monkeypatch.context() as patched:
-        real = Run.update
-
-        def update(self):
-            if self.done == after:
-                raise _Killed
-            real(self)
-
-        patched.setattr(Run, "update", update)
-        with pytest.raises(_Killed):
-            run(recipe, folder, device=device, progress=False)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"cell": "rnn", "embedding_size": None, "warmup": 0},
-        {"cell": "lstm", "num_layers": 2, "dropout": 0.3, "average": 0.9, "restarts": 0.3},
-        {"cell": "gru", "embedding_size": 8, "tied": True, "dropout": 0.5, "schedule": "linear"},
-        {"precision": "bfloat16", "clip_norm": None, "patience": 5},
-    ],
-    ids=lambda change: change.get("cell", change.get("precision")),
-)
-@pytest.mark.parametrize("after", [2, 6, 11])
-def test_a_run_that_goes_on_ends_in_the_same_bits(change, after, tmp_path, monkeypatch):
-    recipe = dataclasses.replace(TOY, **change)
-    torch.manual_seed(5)
-    before = torch.get_rng_state()
-    whole = run(recipe, tmp_path / "whole", progress=False)
-    assert torch.equal(torch.get_rng_state(), before)  # the caller's generator is left as it was
-    _stopped(recipe, tmp_path / "stopped", after, monkeypatch)
-    torch.manual_seed(99)
-    again = run(recipe, tmp_path / "stopped", resume=True, progress=False)
-    _assert_same_bits(_tensors(tmp_path / "whole"), _tensors(tmp_path / "stopped"))
-    assert again["validation"] == whole["validation"] and again["evaluations"] == whole["evaluations"]
-    _assert_same_bits(read_model(tmp_path / "whole").tensors, read_model(tmp_path / "stopped").tensors)
-
-
-def test_a_finished_run_goes_on_to_the_same_end(tmp_path):
-    first = run(TOY, tmp_path, progress=False)
-    tensors = _tensors(tmp_path)
-    again = run(TOY, tmp_path, resume=True, progress=False)
-    assert again == first
-    _assert_same_bits(tensors, _tensors(tmp_path))
-
-
-@pytest.mark.parametrize("suffix", ["json", "safetensors"])
-def test_a_damaged_checkpoint_is_refused_by_name_and_the_one_before_used(suffix, tmp_path, monkeypatch):
-    run(TOY, tmp_path / "whole", progress=False)
-    _stopped(TOY, tmp_path / "stopped", 10, monkeypatch)
-    damaged = tmp_path / "stopped" / f"checkpoint-00000008.{suffix}"
-    damaged.write_bytes(damaged.read_bytes()[:-9])
-    with pytest.warns(
-        UserWarning, match=rf"{damaged.name}: expected .*; .*checkpoint-00000004 is used instead"
-    ):
-        run(TOY, tmp_path / "stopped", resume=True, progress=False)
-    _assert_same_bits(_tensors(tmp_path / "whole"), _tensors(tmp_path / "stopped"))
-
-
-def test_damaged_checkpoints_only_are_an_error_and_never_a_fresh_start(tmp_path, monkeypatch):
-    _stopped(TOY, tmp_path, 6, monkeypatch)
-    for file in tmp_path.glob("checkpoint-*.safetensors"):
-        file.write_bytes(b"")
-    with (
-        pytest.warns(UserWarning, match="expected .* bytes, got 0"),
-        pytest.raises(DamagedFile, match="damaged ones only"),
-    ):
-        run(TOY, tmp_path, resume=True, progress=False)
-    with pytest.raises(DamagedFile, match=r"checkpoint-00000004\.safetensors"):
-        stored_recipe(tmp_path)
-
-
-def test_a_folder_with_a_run_is_not_written_over_unasked(tmp_path):
-    run(TOY, tmp_path, progress=False)
-    with pytest.raises(
-        FileExistsError, match=r"folder: expected one without a run, or resume; .* checkpoint-00000013"
-    ):
-        run(TOY, tmp_path, progress=False)
-
-
-def test_another_recipe_or_text_is_refused_by_name(tmp_path, monkeypatch):
-    _stopped(TOY, tmp_path, 6, monkeypatch)
-    assert stored_recipe(tmp_path) == TOY and stored_recipe(tmp_path / "none") is None
-    with pytest.raises(
-        ValueError, match=r"learning_rate: expected 0\.003, with which this run began, got 0\.1"
-    ):
-        run(dataclasses.replace(TOY, learning_rate=0.1), tmp_path, resume=True, progress=False)
-    changed = dataclasses.replace(open_corpus("hello"), train="hello" * 199 + "hella"[:4] + "e")
-    monkeypatch.setattr(runs, "open_corpus", lambda name: changed)
-    with pytest.raises(
-        ValueError, match="corpus: expected the text this run began with, got another: hello has changed"
-    ):
-        run(TOY, tmp_path, resume=True, progress=False)
-
-
-@pytest.mark.skipif(os.name != "posix", reason="SIGKILL and fork are POSIX")
-def test_killed_at_twenty_random_moments_it_ends_in_the_same_bits(tmp_path):
-    recipe = dataclasses.replace(
-        TOY, hidden_size=12, num_layers=2, dropout=0.2, average=0.9, updates=500, num_steps=8, evaluate_every=25,
-        checkpoint_every=10, warmup=100,
-    )  # fmt: skip
-    run(recipe, tmp_path / "whole", progress=False)
-    options = []
-    for name, value in recipe.to_dict().items():
-        if value != getattr(Recipe(), name):
-            options += ["--" + name.replace("_", "-"), str(value)]
-    command = [
-        sys.executable,
-        str(ROOT / "tests/training/killed_run.py"),
-        str(tmp_path),
-        "20",
-        "0.1",
-        *options,
-    ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=300)
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert len(told["began"]) == 20 and len(set(told["began"])) > 3, told
-    assert set(told["codes"]) == {0}, done.stderr
-    for folder in told["runs"]:
-        _assert_same_bits(_tensors(tmp_path / "whole"), _tensors(folder))
-        _assert_same_bits(read_model(tmp_path / "whole").tensors, read_model(folder).tensors)
-        assert not list(Path(folder).glob(".*"))  # nothing half-written is left
-
-
 # ---- evaluation, stopping, device
 
 
@@ -356,7 +196,7 @@ def test_the_average_is_what_is_evaluated_and_kept(tmp_path):
     model = load(tmp_path)
     ids = model.vocabulary.encode("hello" * 200)
     assert result["evaluations"] == [[13, pytest.approx(evaluate(model, ids, batch_size=9), rel=1e-6)]]
-    checkpoint = _tensors(tmp_path)
+    checkpoint = tensors_of(tmp_path)
     for name, value in read_model(tmp_path).tensors.items():
         assert torch.equal(value, checkpoint[f"average/{name}"]) and not torch.equal(
             value, checkpoint[f"model/{name}"]
@@ -434,61 +274,11 @@ def test_a_run_on_a_gpu_stops_and_goes_on(tmp_path, monkeypatch):
     recipe = dataclasses.replace(TOY, dropout=0.2, num_layers=2, updates=60, learning_rate=0.02)
     whole = run(recipe, tmp_path / "whole", device="cuda", progress=False)
     assert whole["validation"]["carried"]["nats"] < 1.0 and whole["device"].startswith("cuda")
-    _stopped(recipe, tmp_path / "stopped", 31, monkeypatch, device="cuda")
+    stopped(recipe, tmp_path / "stopped", 31, monkeypatch, device="cuda")
     again = run(recipe, tmp_path / "stopped", resume=True, device="cuda", progress=False)
     assert again["validation"]["carried"]["nats"] == pytest.approx(
         whole["validation"]["carried"]["nats"], abs=0.2
     )
-
-
-# ---- recipes and corpora
-
-
-def test_recipes_are_read_from_json_and_from_results(tmp_path):
-    file = tmp_path / "recipe.json"
-    file.write_text('{"hidden_size": 3}')
-    assert Recipe.from_dict(read_recipe(file)).hidden_size == 3
-    result = run(TOY, tmp_path / "run", progress=False)
-    assert (
-        Recipe.from_dict(read_recipe(tmp_path / "run" / "result.json")) == TOY == Recipe(**result["recipe"])
-    )
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"shifted": "no"}, "shifted: expected True or False, got str 'no'"),
-        ({"tied": 1}, "tied: expected True or False, got int 1"),
-        ({"seed": 2**64}, r"seed: expected a whole number below 2\*\*63, got 18446744073709551616"),
-    ],
-)
-def test_a_field_of_the_wrong_kind_or_size_is_named(values, message, plain_errors):
-    with pytest.raises((TypeError, ValueError), match=message):
-        Recipe.from_dict(values)
-
-
-def test_numpys_whole_numbers_are_numbers_in_a_recipe_and_in_a_model(tmp_path, plain_errors):
-    recipe = dataclasses.replace(TOY, hidden_size=np.int64(8), updates=np.int32(2), patience=np.int64(3))
-    assert Recipe(**run(recipe, tmp_path / "run", progress=False)["recipe"]) == recipe
-    model = CharacterModel(Vocabulary("abc"), np.int64(4), embedding_size=np.int64(2), num_layers=np.int64(1))
-    assert load(save(model, tmp_path / "model")).rnn.hidden_size == 4
-
-
-@pytest.mark.parametrize("content", [None, "", "{", "[]", '{"recipe": 3}', "a folder"])
-def test_a_recipe_that_can_not_be_read_is_named(content, tmp_path):
-    file = tmp_path / "recipe.json"
-    if content == "a folder":
-        file.mkdir()
-    elif content is not None:
-        file.write_text(content)
-    with pytest.raises(ValueError, match=r"recipe: expected a JSON (file|object), got .*recipe\.json"):
-        read_recipe(file)
-
-
-def test_a_checksum_tells_texts_apart():
-    hello = open_corpus("hello")
-    assert fingerprint(hello) == fingerprint(open_corpus("hello"))
-    assert fingerprint(hello) != fingerprint(dataclasses.replace(hello, validation="hell"))
 
 
 # ---- processes side by side
@@ -530,35 +320,8 @@ def test_two_processes_equal_one_and_a_killed_worker_leaves_a_checkpoint(tmp_pat
     result = json.loads(done.stdout)
     one = run(recipe, tmp_path / "one", progress=False)
     assert result["processes"] == 2 and one["processes"] == 1
-    losses, alone = (_tensors(each)["history/loss"] for each in (folder, tmp_path / "one"))
+    losses, alone = (tensors_of(each)["history/loss"] for each in (folder, tmp_path / "one"))
     torch.testing.assert_close(losses, alone, rtol=1e-4, atol=0)
     assert result["validation"]["carried"]["nats"] == pytest.approx(
         one["validation"]["carried"]["nats"], rel=1e-4
     )
-
-
-@pytest.mark.parametrize("resume", [False, True])
-def test_what_is_left_of_another_run_is_never_taken_for_this_one(resume, tmp_path, plain_errors):
-    run(TOY, tmp_path / "run", progress=False)
-    for file in (tmp_path / "run").glob("checkpoint-*"):
-        file.unlink()
-    with pytest.raises(
-        FileExistsError, match=r"folder: expected one without files of another run, .* holds best-\d+"
-    ):
-        run(TOY, tmp_path / "run", resume=resume, progress=False)
-
-
-def test_a_readers_own_files_in_a_runs_folder_stay(tmp_path):
-    own = ["checkpoint-500.safetensors", "best-7.safetensors", ".best-notes.partial", "notes.txt"]
-    for name in own:
-        (tmp_path / name).write_text("mine", encoding="utf-8")
-    run(TOY, tmp_path, progress=False)
-    assert all((tmp_path / name).read_text(encoding="utf-8") == "mine" for name in own)
-
-
-def test_two_runs_never_write_in_one_folder(tmp_path, plain_errors):
-    with (
-        alone_in(tmp_path),
-        pytest.raises(FileExistsError, match="folder: expected one that nobody trains in"),
-    ):
-        run(TOY, tmp_path, progress=False)
