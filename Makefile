@@ -103,5 +103,5 @@ clean: ## remove what was built (.venv stays: rm -r .venv removes that too)
 
 .venv/.test: .venv/.book
 	@echo "Installing the test tools into .venv"
-	$(PIP) --editable '.[test]'
+	$(PIP) --editable '.[test,cluster]'
 	@touch $@

@@ -158,9 +158,9 @@ chosen = functools.partial(sweep.chosen, label="entry", score="carried")
 
 def main(arguments: list[str] | None = None) -> None:
     """Run what is not stored yet; each finished training is stored at once."""
-    name, result = sweep.begin(__doc__, arguments, COMMAND, NAME, (FULL, TOY))
-    sweep.over_rates(name, result, ENTRIES, run, label="entry", score="carried")
-    sweep.end(name)
+    name, result, executor = sweep.begin(__doc__, arguments, COMMAND, NAME, (FULL, TOY))
+    sweep.over_rates(name, result, ENTRIES, run, executor, label="entry", score="carried")
+    sweep.end(name, executor)
 
 
 if __name__ == "__main__":

@@ -125,7 +125,7 @@ def main(arguments: list[str] | None = None) -> None:
         task: {"trivial": goal.trivial, "success": goal.success, "enough": goal.enough}
         for task, goal in TASKS.items()
     }
-    name, result = sweep.begin(__doc__, arguments, COMMAND, NAME, (FULL, TOY), limits=limits)
+    name, result, executor = sweep.begin(__doc__, arguments, COMMAND, NAME, (FULL, TOY), limits=limits)
     setting = result["setting"]
     result.setdefault("pace", [])
     done = {(r["task"], r["cell"], r["lag"]) for r in result["runs"]}
@@ -137,14 +137,15 @@ def main(arguments: list[str] | None = None) -> None:
         if (task, cell, lag) not in done
     ]
     record.say(f"{name}: {len(done)} points stored, {len(todo)} to run")
-    for task, cell, lag in tqdm(todo, unit="point"):
-        result["runs"].append(run(task, cell, lag, setting))
+    calls = [(*one, setting) for one in todo]
+    for made in tqdm(sweep.each(executor, run, calls), total=len(calls), unit="point"):
+        result["runs"].append(made)
         record.save(name, result)
     measured = {p["lag"] for p in result["pace"]}
     for lag in tqdm([lag for lag in setting["lags"] if lag not in measured], unit="lag"):
         result["pace"] += pace(lag, setting)
         record.save(name, result)
-    sweep.end(name)
+    sweep.end(name, executor)
 
 
 if __name__ == "__main__":

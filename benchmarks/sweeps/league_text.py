@@ -92,9 +92,9 @@ chosen = functools.partial(sweep.chosen, label="cell", score="bits")
 
 def main(arguments: list[str] | None = None) -> None:
     """Run what is not stored yet; each finished training is stored at once."""
-    name, result = sweep.begin(__doc__, arguments, COMMAND, NAME, (FULL, TOY))
-    sweep.over_rates(name, result, FULL["cells"], run, label="cell", score="bits")
-    sweep.end(name)
+    name, result, executor = sweep.begin(__doc__, arguments, COMMAND, NAME, (FULL, TOY))
+    sweep.over_rates(name, result, FULL["cells"], run, executor, label="cell", score="bits")
+    sweep.end(name, executor)
 
 
 if __name__ == "__main__":

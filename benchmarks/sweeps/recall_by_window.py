@@ -81,7 +81,9 @@ def run(start: str, lag: int, window: int, setting: dict[str, Any]) -> list[floa
 
 def main(arguments: list[str] | None = None) -> None:
     """Run what is not stored yet; each finished training is stored at once."""
-    name, result = sweep.begin(__doc__, arguments, COMMAND, NAME, (FULL, TOY), chance=1 / RECALL_SYMBOLS)
+    name, result, executor = sweep.begin(
+        __doc__, arguments, COMMAND, NAME, (FULL, TOY), chance=1 / RECALL_SYMBOLS
+    )
     setting = result["setting"]
     done = {(r["start"], r["lag"], r["window"]) for r in result["runs"]}
     todo = [
@@ -92,11 +94,13 @@ def main(arguments: list[str] | None = None) -> None:
         if (start, lag, window) not in done
     ]
     record.say(f"{name}: {len(done)} trainings stored, {len(todo)} to run")
-    for start, lag, window in tqdm(todo, unit="training"):
-        accuracy = run(start, lag, window, setting)
+    made = sweep.each(executor, run, [(*one, setting) for one in todo])
+    for (start, lag, window), accuracy in zip(
+        todo, tqdm(made, total=len(todo), unit="training"), strict=True
+    ):
         result["runs"].append({"start": start, "lag": lag, "window": window, "accuracy": accuracy})
         record.save(name, result)
-    sweep.end(name)
+    sweep.end(name, executor)
 
 
 if __name__ == "__main__":

@@ -54,10 +54,11 @@ def check_step(
     """
     (W_x, W_h, b), (for_x, for_h, for_b) = given, weights
     check_tensor(for_h, W_h, "... rows m")
-    m = W_h.shape[-1]
-    check_tensor(for_h, W_h, "... rows m", rows=rows * m)
-    check_tensor(for_x, W_x, "... rows P", rows=rows * m, like=W_h)
-    check_tensor(for_b, b, "... rows", rows=rows * m, like=W_h)
+    m, all_rows = W_h.shape[-1], "m" if rows == 1 else f"{rows}m"
+    size = {all_rows: rows * m}
+    check_tensor(for_h, W_h, f"... {all_rows} m", **size)
+    check_tensor(for_x, W_x, f"... {all_rows} P", like=W_h, **size)
+    check_tensor(for_b, b, f"... {all_rows}", like=W_h, **size)
     check_tensor("x_t", x_t, "... P", P=W_x.shape[-1], like=W_h)
     if not isinstance(state, kind):
         expected = f"{kind.__name__}({', '.join(kind._fields)})"
