@@ -123,9 +123,17 @@ SPOILS = {
     "nothing through the hidden state": (*STEPS, "d_C.addcmul_(d_h_t, slope_t)", "pass"),
     "no way back through the gates": (*STEPS, "d_h_t = add_from_later(delta_after, d_h_t, sum_)", "pass"),
     "a forgotten memory": (*STEPS, "_sigmoid_backward(C[:-1], f,", "_sigmoid_backward(C[1:], f,"),
-    "an input gate's slope": (*STEPS, "_sigmoid_backward(g, i, grad_input=by_i)", "torch.mul(g, i, out=by_i)"),
+    "an input gate's slope": (
+        *STEPS,
+        "_sigmoid_backward(g, i, grad_input=by_i)",
+        "torch.mul(g, i, out=by_i)",
+    ),
     "a candidate without its gate": (*STEPS, "_tanh_backward(i, g,", "_tanh_backward(g, g,"),
-    "an output gate's slope": (*STEPS, "_sigmoid_backward(tanh_C, o, grad_input=by_o)", "torch.mul(tanh_C, o, out=by_o)"),
+    "an output gate's slope": (
+        *STEPS,
+        "_sigmoid_backward(tanh_C, o, grad_input=by_o)",
+        "torch.mul(tanh_C, o, out=by_o)",
+    ),
     "a bias without its ones": ("06", "bptt/lstm.py", "rows[..., P] = 1", "rows[..., P] = 0"),
 }
 
