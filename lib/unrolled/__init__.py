@@ -10,6 +10,7 @@ Rooms, each importing only from those before it:
 - `models`: networks with inputs and outputs: the wirings, the character model
 - `training`: loops, recipes, runs that can be taken up again
 - `probes`: measure, never draw
+- `practice`: write it yourself, with checkers that name the slip
 - `figures`: draw, never measure
 - `cli`: the command `unrolled`
 """

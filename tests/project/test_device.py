@@ -248,6 +248,7 @@ EXEMPT = {
         "stored_result": "stored numbers",
     },
     "figures": "figures",
+    "practice": "judges on the CPU what a reader writes",
     "cli": "text",
     "device": {
         "default_device": "a choice",

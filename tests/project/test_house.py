@@ -23,6 +23,7 @@ ROOMS = (
     "models",
     "training",
     "probes",
+    "practice",
     "cli",
     "__main__",
 )

@@ -13,7 +13,19 @@ from unrolled.probes import stored_result
 PLACEHOLDER = "{{ modules }}"
 SPEED = {"{{ speed }}": bptt, "{{ speed of the LSTM }}": lstm}
 # The rooms in the book's order; one that is not named here follows at the end.
-ORDER = ("cells", "networks", "bptt", "data", "models", "training", "probes", "figures", "cli", "device")
+ORDER = (
+    "cells",
+    "networks",
+    "bptt",
+    "data",
+    "models",
+    "training",
+    "probes",
+    "practice",
+    "figures",
+    "cli",
+    "device",
+)
 
 
 def rooms() -> list[str]:
