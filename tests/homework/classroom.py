@@ -1,5 +1,6 @@
 """What the homework tests share: the demonstration homework, small limits, notebooks as files, and a look inside."""
 
+import csv
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -90,3 +91,9 @@ def submissions(top: Path) -> Path:
         (top / name).write_text(text)
     (top / "link.ipynb").symlink_to(top / "copy.ipynb")
     return top
+
+
+def table(path) -> dict[str, dict[str, str]]:
+    """A CSV file's rows by their first cell."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return {next(iter(row.values())): row for row in csv.DictReader(file)}

@@ -1,9 +1,7 @@
 """A folder of submissions: a row each whatever happens, resumable, and a refusal wherever it cannot be done safely."""
 
-import csv
-
 import pytest
-from classroom import BLANK, NUMPY, SOLUTION, notebook, submissions
+from classroom import BLANK, NUMPY, SOLUTION, notebook, submissions, table
 
 from homework.grader import batch, sandbox
 from homework.grader.batch import grade_folder
@@ -19,12 +17,6 @@ HONEST, LOST = notebook(*SOLUTION), notebook(*BLANK)
 def folder(tmp_path):
     """A class's submissions."""
     return submissions(tmp_path / "in")
-
-
-def table(path) -> dict[str, dict[str, str]]:
-    """A CSV file's rows by their first cell."""
-    with open(path, newline="", encoding="utf-8") as file:
-        return {next(iter(row.values())): row for row in csv.DictReader(file)}
 
 
 @needs_sandbox

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from classroom import BLANK, SOLUTION, notebook, submissions
+from classroom import BLANK, SOLUTION, notebook, submissions, table
 
 from homework.grader import Unusable, bwrap, sandbox
 from homework.grader.__main__ import main
