@@ -1,5 +1,6 @@
 """One process at a time in a run's folder; what a kill leaves behind does not keep the next one out."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -93,10 +94,49 @@ def test_the_owner_gives_signs_of_life(tmp_path, monkeypatch):
         assert lock.stat().st_mtime > 1
 
 
-def test_a_lock_that_is_no_lock_is_replaced(tmp_path):
-    (tmp_path / ".lock").write_text("", encoding="utf-8")
+@pytest.mark.parametrize(("age", "free"), [(0, False), (2 * _lock._STALE, True)])
+def test_a_lock_that_says_nothing_is_given_time_to(age, free, tmp_path):
+    lock = tmp_path / ".lock"
+    lock.write_text("", encoding="utf-8")
+    os.utime(lock, (time.time() - age, time.time() - age))
+    with (
+        contextlib.nullcontext() if free else pytest.raises(FileExistsError, match="process unknown"),
+        alone_in(tmp_path),
+    ):
+        pass
+
+
+def test_on_a_drive_without_second_names_it_locks_too(tmp_path, monkeypatch):
+    def refuses(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(_lock.os, "link", refuses)
+    with (
+        alone_in(tmp_path),
+        pytest.raises(FileExistsError, match=f"process {os.getpid()}"),
+        alone_in(tmp_path),
+    ):
+        pass
     with alone_in(tmp_path):
         pass
+
+
+def test_the_lock_of_who_took_over_stays(tmp_path):
+    with alone_in(tmp_path):
+        (tmp_path / ".lock").write_text(json.dumps({"process": 1, "host": "elsewhere"}), encoding="utf-8")
+    assert json.loads((tmp_path / ".lock").read_text(encoding="utf-8"))["host"] == "elsewhere"
+
+
+def test_of_many_who_find_a_stale_lock_one_takes_it(tmp_path):
+    dead = {**_lock._here(), "process": 2**22 + 1, "began": "1", "folder": str(tmp_path)}
+    (tmp_path / ".lock").write_text(json.dumps(dead), encoding="utf-8")
+    code = HOLD.replace("time.sleep(60)", "time.sleep(8)")
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    all_ = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        for _ in range(6)
+    ]
+    assert sum(each.communicate()[0] == "held\n" for each in all_) == 1
 
 
 def test_a_folder_that_cannot_be_made_is_told():

@@ -39,9 +39,7 @@ def check_biases(biases: tuple[Tensor, ...]) -> None:
         raise ValueError(f"biases: expected torch's two, or none, got {len(biases)}")
 
 
-def check_step(
-    x_t: Any, state: Any, kind: Any, rows: int, weights: tuple[str, ...], *given: Any
-) -> None:  # fmt: skip
+def check_step(x_t: Any, state: Any, kind: Any, rows: int, weights: tuple[str, ...], *given: Any) -> None:
     """Raise by name unless the arguments of a step fit: the weights give the sizes, and nothing is broadcast.
 
     Args:

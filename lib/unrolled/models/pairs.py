@@ -94,10 +94,8 @@ def write_pair(path: str | Path, tensors: Mapping[str, Tensor], about: Mapping[s
     }
     content["sha256"] = _checksum(content)
     tensors_file, before = ending(path, ".safetensors"), _before(path)
-    overwrites = ending(path, ".json").exists()
-    if overwrites and not _holds(tensors_file, content["tensors"]):
-        _keep_old(path)
     if not _holds(tensors_file, content["tensors"]):
+        _keep_old(path)
         write_file(tensors_file, packed)
     write_file(ending(path, ".json"), json.dumps(content, indent=1, allow_nan=False).encode() + b"\n")
     before.unlink(missing_ok=True)

@@ -54,24 +54,25 @@ def _began(process: int) -> str | None:
     return None if fields[0] in "ZX" else fields[19]
 
 
-def _stale(lock: Path, owner: dict[str, Any]) -> bool:
+def _stale(lock: Path, owner: dict[str, Any] | None) -> bool:
     """Whether nobody holds a lock any more."""
-    here = _here()
-    status = lock.stat()
-    if owner.get("inode") not in (None, status.st_ino):
-        return True  # a copy
-    if {name: owner.get(name) for name in here} == here:
-        return _began(owner["process"]) != owner["began"]
+    if owner is not None:
+        inode, place = lock.stat().st_ino, str(lock.parent.resolve())
+        if owner.get("inode", inode) != inode and owner.get("folder", place) != place:
+            return True  # a copy
+        here = _here()
+        if {name: owner.get(name) for name in here} == here:
+            return _began(owner["process"]) != owner.get("began")
     probe = lock.with_name(f"{NAME}.{os.getpid()}.probe")
     probe.touch()
     try:
-        return probe.stat().st_mtime - status.st_mtime > _STALE
+        return probe.stat().st_mtime - lock.stat().st_mtime > _STALE
     finally:
         probe.unlink(missing_ok=True)
 
 
 def _read(lock: Path) -> dict[str, Any] | None:
-    """Who holds a lock; None where it was let go meanwhile, or its owner was killed before it could say."""
+    """Who holds a lock; None where it was let go meanwhile, or its owner has not said yet."""
     try:
         owner = json.loads(lock.read_text(encoding="utf-8"))
         return owner if isinstance(owner.get("process"), int) else None
@@ -90,8 +91,8 @@ def alone_in(folder: Path) -> Iterator[None]:
     lock = folder / NAME
     with system("folder", f"make {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
-    with system("folder", f"write in {folder}"):
-        _take(lock)
+    with system("folder", f"write in {folder}"), _one_at_a_time(folder):
+        mine = _take(lock)
     ended = threading.Event()
 
     def live() -> None:
@@ -104,28 +105,45 @@ def alone_in(folder: Path) -> Iterator[None]:
         yield
     finally:
         ended.set()
-        lock.unlink(missing_ok=True)
+        if _read(lock) == mine:  # not that of another, who took it for stale
+            lock.unlink(missing_ok=True)
 
 
-def _take(lock: Path) -> None:
-    beside = lock.with_name(f"{NAME}.{os.getpid()}")
-    beside.write_text("", encoding="utf-8")
+@contextlib.contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Of several who find a stale lock only one looks at it at a time, where the system can arrange that."""
     try:
-        mine = {
-            **_here(),
-            "process": os.getpid(),
-            "began": _began(os.getpid()),
-            "inode": beside.stat().st_ino,
-        }
-        beside.write_text(json.dumps(mine), encoding="utf-8")  # whole before it has its name
-        for _ in range(2):
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # a drive that knows no such locks
+            fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
+
+
+def _take(lock: Path) -> dict[str, Any]:
+    """Make the lock, and tell what it says."""
+    beside, owner = lock.with_name(f"{NAME}.{os.getpid()}"), None
+    beside.touch()
+    try:
+        who = {"process": os.getpid(), "began": _began(os.getpid()), "folder": str(lock.parent.resolve())}
+        for _ in range(3):
+            mine = {**_here(), **who, "inode": beside.stat().st_ino}
+            beside.write_text(json.dumps(mine), encoding="utf-8")  # whole before it has its name
             try:
-                os.link(beside, lock)  # fails where there is one: also on network drives
-                return
+                return _make(lock, beside, mine)
             except FileExistsError:
                 owner = _read(lock)
-                if owner is not None and not _stale(lock, owner):
-                    break
+                try:
+                    if not _stale(lock, owner):
+                        break
+                except FileNotFoundError:  # let go meanwhile
+                    continue
                 lock.unlink(missing_ok=True)
         owner = owner or {"process": "unknown", "host": "an unknown host"}
         raise FileExistsError(
@@ -134,3 +152,17 @@ def _take(lock: Path) -> None:
         )
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _make(lock: Path, beside: Path, mine: dict[str, Any]) -> dict[str, Any]:
+    """Give the file its second name, which fails where there is one, also on network drives."""
+    try:
+        os.link(beside, lock)
+        return mine
+    except FileExistsError:
+        raise
+    except OSError:  # a drive without second names, such as a mounted cloud folder
+        with lock.open("x", encoding="utf-8") as file:
+            mine = {**mine, "inode": lock.stat().st_ino}
+            file.write(json.dumps(mine))
+        return mine
