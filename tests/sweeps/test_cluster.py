@@ -50,3 +50,9 @@ def test_a_scheduler_that_is_none_is_told():
         SystemExit, match="--scheduler: expected the address of a Dask scheduler, got nowhere"
     ):
         sweep._cluster("nowhere")
+
+
+def test_what_one_player_did_stands_together_trials_first(tmp_path, monkeypatch):
+    runs = stored(league_text, tmp_path, monkeypatch)["runs"]
+    order = [(league_text.FULL["cells"].index(one["cell"]), one["split"] == "test") for one in runs]
+    assert order == sorted(order)
