@@ -1,6 +1,6 @@
 """What does each change to a character model buy? One at a time on Python source, then depth at equal parameters.
 
-    python -m benchmarks.sweeps.ladder          the sweep that chapter 07 draws; about an hour, and resumable
+    python -m benchmarks.sweeps.ladder          the sweep that chapter 09 draws; about an hour, and resumable
     python -m benchmarks.sweeps.ladder --toy    a few updates of tiny models: seconds, and no result
 
 Every entry gets the same updates of the same number of characters, with Adam and a step size that falls as a cosine.

@@ -1,6 +1,6 @@
 r"""Who remembers how far? RNN, GRU, LSTM and the LSTM without each gate, at equal parameters and equal updates, by lag.
 
-    python -m benchmarks.sweeps.league          the sweep that chapter 06 draws; about half an hour, and resumable
+    python -m benchmarks.sweeps.league          the sweep that chapter 08 draws; about half an hour, and resumable
     python -m benchmarks.sweeps.league --toy    two lags for a few updates: seconds, and no result
 
 Each entry of `runs` is one cell on one task at one lag. Its learning rate is one of the same few for everybody. They

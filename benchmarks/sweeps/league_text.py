@@ -1,6 +1,6 @@
 r"""The league on language: RNN, GRU and LSTM at equal parameters and equal updates, on the characters of Python source.
 
-    python -m benchmarks.sweeps.league_text          the sweep that chapter 06 draws; some minutes, and resumable
+    python -m benchmarks.sweeps.league_text          the sweep that chapter 08 draws; some minutes, and resumable
     python -m benchmarks.sweeps.league_text --toy    a few updates of tiny models: seconds, and no result
 
 All read one-hot characters, carry their state from chunk to chunk, and are trained with Adam at one learning rate: the

@@ -1,6 +1,6 @@
 r"""How far back can a network recall when its gradient reaches only k steps? Delayed recall, by lag and window.
 
-    python -m benchmarks.sweeps.recall_by_window          the sweep that chapter 05 draws; a few minutes, and resumable
+    python -m benchmarks.sweeps.recall_by_window          the sweep that chapter 06 draws; a few minutes, and resumable
     python -m benchmarks.sweeps.recall_by_window --toy    two lags for a few updates: seconds, and no result
 
 Each entry of `runs` is one training: an initial W_hh, a lag, a window k, and the held-out accuracy of every seed. A

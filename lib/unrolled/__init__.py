@@ -36,9 +36,24 @@ def setup(seed: int = 0) -> None:
     from unrolled.figures.style import use_style
 
     use_style()
+    _twice_the_pixels()
     keep_freed_memory()
     threads = os.environ.get("UNROLLED_THREADS", "1")
     if not threads.isdecimal() or not 0 < int(threads) <= 4096:
         raise ValueError(f"UNROLLED_THREADS: expected a whole number from 1 to 4096, got {threads!r}")
     torch.set_num_threads(int(threads))
     seed_everything(seed)
+
+
+def _twice_the_pixels() -> None:
+    """Have a notebook's figures drawn at twice their size in pixels, so that they are sharp on a dense screen."""
+    import sys
+
+    ipython = sys.modules.get("IPython")
+    if ipython is None or ipython.get_ipython() is None:
+        return
+    try:
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+    except ImportError:  # another front end, which draws in its own way
+        return
+    set_matplotlib_formats("retina")

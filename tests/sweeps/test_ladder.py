@@ -1,4 +1,4 @@
-"""The sweep that chapter 07 draws: one change at a time, and equal sizes; it resumes, and stored what it took."""
+"""The sweep that chapter 09 draws: one change at a time, and equal sizes; it resumes, and stored what it took."""
 
 import itertools
 import json

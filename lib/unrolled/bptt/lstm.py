@@ -1,4 +1,4 @@
-r"""Backpropagation through an LSTM, derived by hand. Chapter 06 writes the derivation down; this is it as code.
+r"""Backpropagation through an LSTM, derived by hand. Chapter 07 writes the derivation down; this is it as code.
 
 Sequences are worked through in stretches small enough for a processor's cache: of each stretch the inputs are
 projected, and the local derivatives formed, for all its times at once. The steps of a stretch stand in `_lstm_steps`
@@ -31,7 +31,7 @@ def is_compiled(x: Tensor) -> bool:
         ValueError: `UNROLLED_COMPILE` is neither 0 nor 1.
         OSError: it is 1 and there is no C compiler, or one that can't compile this.
 
-    Taught in chapter 06.
+    Taught in chapter 07.
     """
     return _fused.serves(x)
 
@@ -194,7 +194,7 @@ def lstm_through_time(
         RuntimeError: a second derivative is asked for; the loop gives it.
 
     Under autocast everything is computed in autocast's type. Source: Hochreiter and Schmidhuber (1997), in the full
-    form of Graves and Schmidhuber (2005). Derived in chapter 06; tested against autograd through the loop, finite
+    form of Graves and Schmidhuber (2005). Derived in chapter 07; tested against autograd through the loop, finite
     differences and `torch.nn.LSTM`.
     """
     m, P = W_h.shape[-1], W_x.shape[-1]

@@ -1,4 +1,4 @@
-r"""Backpropagation through time, derived by hand: the backward pass that chapter 03 writes down, as code.
+r"""Backpropagation through time, derived by hand: the backward pass that chapter 04 writes down, as code.
 
 It is also the library's fast path on a CPU. Three things make it faster than a loop under autograd: the
 inputs of all times are projected in one product, a step is one product and one nonlinearity in place, and
@@ -168,7 +168,7 @@ def rnn_through_time(
         TypeError, ValueError: an argument of the wrong type, rank or size, by name.
         RuntimeError: a second derivative is asked for; the loop gives it.
 
-    Under autocast everything is computed in autocast's type. Source: Werbos (1990). Derived in chapter 03;
+    Under autocast everything is computed in autocast's type. Source: Werbos (1990). Derived in chapter 04;
     tested against autograd through the loop, finite differences and `torch.nn.RNN`.
     """
     check_choice("nonlinearity", nonlinearity, NONLINEARITIES)

@@ -18,7 +18,7 @@ def detach(state: Any) -> Any:
     Args:
         state: what any module of the library returned as its state; nested tuples keep their form.
 
-    Taught in chapter 05, where this line is what makes backpropagation truncated.
+    Taught in chapter 06, where this line is what makes backpropagation truncated.
     """
     if isinstance(state, Tensor):
         return state.detach()

@@ -43,7 +43,7 @@ def gru_step(
     Raises:
         TypeError, ValueError: an argument of the wrong type, size, dtype or device, by name.
 
-    Source: Cho et al. (2014), as torch.nn.GRU has it. Taught in chapter 06; tested against `torch.nn.GRU`.
+    Source: Cho et al. (2014), as torch.nn.GRU has it. Taught in chapter 08; tested against `torch.nn.GRU`.
     """
     check_step(x_t, state, GRUState, 3, ("W_x", "W_h", "b"), W_x, W_h, b)
     check_tensor("b_n", b_n, "... m", m=W_h.shape[-1], like=W_h)
@@ -72,7 +72,7 @@ class GRUCell(Cell):
     Raises:
         TypeError, ValueError: an argument or input of the wrong type, rank or size, by name.
 
-    Source: Cho et al. (2014). Taught in chapter 06; tested against `torch.nn.GRU`.
+    Source: Cho et al. (2014). Taught in chapter 08; tested against `torch.nn.GRU`.
     """
 
     State = GRUState

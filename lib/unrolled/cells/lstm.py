@@ -50,7 +50,7 @@ def lstm_step(
     Raises:
         TypeError, ValueError: an argument of the wrong type, size, dtype or device, by name.
 
-    Source: Hochreiter and Schmidhuber (1997); the forget gate: Gers et al. (2000). Taught in chapter 06; tested
+    Source: Hochreiter and Schmidhuber (1997); the forget gate: Gers et al. (2000). Taught in chapter 07; tested
     against `torch.nn.LSTM`.
     """
     check_step(x_t, state, LSTMState, 4, ("W_x", "W_h", "b"), W_x, W_h, b)
@@ -89,7 +89,7 @@ class LSTMCell(Cell):
         TypeError, ValueError: an argument or input of the wrong type, rank or size, by name.
 
     Source: Hochreiter and Schmidhuber (1997), Gers et al. (2000); a gate left out: Greff et al. (2017). Taught in
-    chapter 06; tested against `torch.nn.LSTM`.
+    chapter 07; tested against `torch.nn.LSTM`.
     """
 
     State = LSTMState

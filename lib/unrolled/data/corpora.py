@@ -226,7 +226,7 @@ def stream_chunks(
     Raises:
         ValueError: fewer than B + 1 characters.
 
-    Taught in chapter 05; used from chapter 02 on.
+    Taught in chapter 06; used from chapter 02 on.
     """
     check_ids("ids", ids, "N")
     B, T = check_count("batch_size", batch_size), check_count("num_steps", num_steps)

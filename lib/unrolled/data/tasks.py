@@ -129,7 +129,7 @@ def delayed_recall(num_examples: int, lag: int, generator: Generator = None) -> 
     Returns:
         x: (B, lag + 1), numbers of inputs, of `RECALL_INPUTS` kinds. y: (B,), x at the first time.
 
-    Source: after Hochreiter and Schmidhuber (1997). Used in chapter 05.
+    Source: after Hochreiter and Schmidhuber (1997). Used in chapter 06.
     """
     check_generator("generator", generator)
     B, lag = check_count("num_examples", num_examples), check_count("lag", lag)
@@ -148,7 +148,7 @@ def adding(num_examples: int, lag: int, generator: Generator = None) -> Examples
     Returns:
         x: (B, lag + 1, 2), a number between 0 and 1 and its mark, 1 or 0. y: (B,), the sum of the two marked numbers.
 
-    Source: after Hochreiter and Schmidhuber (1997), whose first mark stands in the first tenth. Used in chapter 06.
+    Source: after Hochreiter and Schmidhuber (1997), whose first mark stands in the first tenth. Used in chapter 08.
     """
     check_generator("generator", generator)
     B, lag = check_count("num_examples", num_examples), check_count("lag", lag)
@@ -173,7 +173,7 @@ def temporal_order(num_examples: int, lag: int, generator: Generator = None) -> 
     Returns:
         x: (B, lag + 1), numbers of inputs, of `ORDER_INPUTS` kinds. y: (B,), 0 for XX, 1 for XY, 2 for YX, 3 for YY.
 
-    Source: after Hochreiter and Schmidhuber (1997). Used in chapter 06.
+    Source: after Hochreiter and Schmidhuber (1997). Used in chapter 08.
     """
     check_generator("generator", generator)
     B, lag = check_count("num_examples", num_examples), check_count("lag", lag, least=2)
@@ -212,7 +212,7 @@ def brackets(num_characters: int, max_depth: int = 4, generator: Generator = Non
     Returns:
         The text, and for each character the depth and whether it is quoted. The text may end within a bracket.
 
-    Source: after the cells of Karpathy et al. (2016). Used in chapter 06.
+    Source: after the cells of Karpathy et al. (2016). Used in chapter 08.
     """
     check_generator("generator", generator)
     N, deepest = check_count("num_characters", num_characters), check_count("max_depth", max_depth)

@@ -8,11 +8,12 @@ from unrolled.figures.cell_schematics import CELL_GATES, gru_cell, lstm_cell
 from unrolled.figures.heatmaps import distributions, matrix, states, tinted_text
 from unrolled.figures.plots import lines, losses, scores
 from unrolled.figures.schematics import WIRINGS, feedforward, unrolled, wiring, wirings
-from unrolled.figures.style import COLOURS, Colour, colour, use_style
+from unrolled.figures.style import COLOURS, SERIES, Colour, colour, series, use_style
 
 __all__ = [
     "CELL_GATES",
     "COLOURS",
+    "SERIES",
     "WIRINGS",
     "Colour",
     "colour",
@@ -24,6 +25,7 @@ __all__ = [
     "lstm_cell",
     "matrix",
     "scores",
+    "series",
     "states",
     "tinted_text",
     "unrolled",

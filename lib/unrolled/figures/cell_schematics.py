@@ -84,7 +84,7 @@ def lstm_cell(
     Raises:
         ValueError: an unknown gate.
 
-    Source: Hochreiter and Schmidhuber (1997); the forget gate: Gers et al. (2000). Taught in chapter 06.
+    Source: Hochreiter and Schmidhuber (1997); the forget gate: Gers et al. (2000). Taught in chapter 07.
     """
     for gate in show:
         check_choice("show", gate, CELL_GATES)
@@ -159,7 +159,7 @@ def gru_cell(*, labels: bool = True, title: str = "", ax: Axes | None = None) ->
         labels: write each gate's symbol at its wire.
         title: the figure's message.
 
-    Source: Cho et al. (2014). Taught in chapter 06.
+    Source: Cho et al. (2014). Taught in chapter 07.
     """
     reset, high = 3.05, 4.1  # heights of the candidate's row and of what is written
     pen, _ = _cell(ax, _CANDIDATE + 0.75, title, "hidden", "$h_{t-1}$", "$h_t$")

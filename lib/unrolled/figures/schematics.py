@@ -133,7 +133,7 @@ def wiring(name: str, *, title: str | None = None, ax: Axes | None = None) -> Ax
     Raises:
         ValueError: an unknown name.
 
-    Taught in chapter 01.
+    Taught in chapter 03.
     """
     check_choice("name", name, WIRINGS)
     title = name if title is None else title
@@ -161,7 +161,7 @@ def wirings(*, title: str = "") -> list[Axes]:
     Args:
         title: the figure's message.
 
-    Taught in chapter 01.
+    Taught in chapter 03.
     """
     first = (("one to one", 1), ("one to many", 3), ("many to one", 3))
     rows = (first, (("many to many", 3), ("encoder-decoder", 6)))

@@ -56,6 +56,22 @@ def colour(name: str, dark: bool = False) -> str:
     return COLOURS[name].dark if dark else COLOURS[name].light
 
 
+# For runs and models, which are no thing of the network's: told apart by lightness as well as by hue (Okabe and Ito, 2008,
+# darkened to a contrast of 4.5 to 1).
+SERIES = ("#24446b", "#a8560c", "#2f7d6d", "#94457f", "#6b6b1f", "#4c4f57")
+
+
+def series(index: int) -> str:
+    """The colour of one of several runs or models, counted from 0: the second palette, beside that of `colour`.
+
+    Raises:
+        IndexError: more are asked for than the eye tells apart.
+    """
+    if not 0 <= index < len(SERIES):
+        raise IndexError(f"index: expected 0 to {len(SERIES) - 1}, got {index!r}")
+    return SERIES[index]
+
+
 def use_style() -> None:
     """Set matplotlib's defaults to the book's: quiet axes, the book's colours, crisp text."""
     ink, muted, rule = colour("ink"), colour("muted"), colour("rule")
@@ -82,7 +98,7 @@ def use_style() -> None:
             "axes.grid": True,
             "axes.axisbelow": True,
             "axes.prop_cycle": cycler(
-                color=[colour(c) for c in ("hidden", "input", "output", "cell", "forget-gate", "output-gate")]
+                color=SERIES
             ),
             "grid.color": rule,
             "grid.linewidth": 0.7,

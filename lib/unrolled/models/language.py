@@ -80,7 +80,7 @@ class CharacterModel(nn.Module):
         backend: see `unrolled.networks.Recurrent`.
 
     Source: Sutskever et al. (2011), Karpathy (2015); dropout: Zaremba et al. (2014); tied weights: Press and Wolf
-    (2017). Taught in chapter 02 and, for real text, in chapter 07.
+    (2017). Taught in chapter 02 and, for real text, in chapter 09.
     """
 
     def __init__(

@@ -36,7 +36,7 @@ def probabilities(
         ValueError: a temperature below 0, k below 1, or p not above 0 and at most 1; logits of NaN or +inf, or a row of
             nothing but -inf, of which no distribution can be made.
 
-    Source: top-p: Holtzman et al. (2020). Taught in chapter 07; tested against a sort written out.
+    Source: top-p: Holtzman et al. (2020). Taught in chapter 09; tested against a sort written out.
     """
     check_tensor("logits", logits, "... V")
     _check_options(temperature, top_k, top_p)
@@ -95,7 +95,7 @@ def generate(
     Raises:
         ValueError: an empty prompt, an unknown character, an option out of its range.
 
-    Taught in chapters 02 and 07.
+    Taught in chapters 02 and 09.
     """
     check_count("length", length, least=0)
     _check_options(temperature, top_k, top_p)

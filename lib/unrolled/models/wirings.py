@@ -23,7 +23,7 @@ class OneToOne(nn.Module):
         hidden_size: m, units in the hidden layer.
         output_size: G; several heads (a mean and a variance, a class and a place) are parts of one output.
 
-    Taught in chapter 01.
+    Taught in chapter 03.
     """
 
     def __init__(self, input_size: int, hidden_size: int, output_size: int) -> None:
@@ -46,7 +46,7 @@ class ManyToOne(nn.Module):
         hidden_size: m.
         output_size: G.
 
-    Taught in chapter 01.
+    Taught in chapter 03.
     """
 
     def __init__(self, input_size: int, hidden_size: int, output_size: int) -> None:
@@ -71,7 +71,7 @@ class ManyToMany(nn.Module):
             says; comparing the two takes a second layer.
         bidirectional: let each output see what comes after it as well as what came before.
 
-    Taught in chapter 01.
+    Taught in chapter 03.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class OneToMany(nn.Module):
         feed: what the cell reads from step 2 on: `"nothing"` (zeros), `"input"` (x again) or `"output"` (the class
             chosen at the step before; in training the true one, which is teacher forcing).
 
-    Taught in chapter 01.
+    Taught in chapter 03.
     """
 
     def __init__(self, input_size: int, hidden_size: int, output_size: int, *, feed: str = "output") -> None:
@@ -146,7 +146,7 @@ class EncoderDecoder(nn.Module):
         hidden_size: m, of both.
         output_size: G classes at each step.
 
-    Source: Cho et al. (2014), Sutskever et al. (2014). Taught in chapter 01.
+    Source: Cho et al. (2014), Sutskever et al. (2014). Taught in chapter 03.
     """
 
     def __init__(self, input_size: int, hidden_size: int, output_size: int) -> None:

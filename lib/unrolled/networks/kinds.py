@@ -51,7 +51,7 @@ class LSTM(Recurrent):
     Besides those it takes `forget_bias`, what the forget gates' bias starts around (1), and `without`, a gate to leave
     out.
 
-    Source: Hochreiter and Schmidhuber (1997). Taught in chapter 06; tested against `torch.nn.LSTM`.
+    Source: Hochreiter and Schmidhuber (1997). Taught in chapter 07; tested against `torch.nn.LSTM`.
     """
 
     cell_type, torch_type = LSTMCell, nn.LSTM
@@ -79,7 +79,7 @@ class LSTM(Recurrent):
 class GRU(Recurrent):
     """A GRU over whole sequences, in torch's variant; see `Recurrent` for its arguments.
 
-    Source: Cho et al. (2014). Taught in chapter 06; tested against `torch.nn.GRU`.
+    Source: Cho et al. (2014). Taught in chapter 07; tested against `torch.nn.GRU`.
     """
 
     cell_type, torch_type = GRUCell, nn.GRU

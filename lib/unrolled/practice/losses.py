@@ -72,7 +72,7 @@ def check_truncated_step(truncated_step: Callable[..., tuple[Tensor, Any]]) -> V
     Returns:
         The verdict, with the name of the slip where it is known.
 
-    For chapter 05.
+    For chapter 06.
     """
 
     def right(cell: Any, x: Tensor, y: Tensor, state: Any) -> tuple[Tensor, Any]:

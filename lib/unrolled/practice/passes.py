@@ -88,7 +88,7 @@ def check_rnn_backward(rnn_backward: Callable[..., tuple[Tensor, Tensor, Tensor]
     Returns:
         The verdict, with the name of the slip where it is known.
 
-    For chapter 03; the right one is compared with autograd through `unrolled.networks.unroll` in the tests.
+    For chapter 04; the right one is compared with autograd through `unrolled.networks.unroll` in the tests.
     """
 
     def changed(**how: Any) -> Callable[..., Any]:
@@ -125,7 +125,7 @@ def check_jacobian_product(jacobian_product: Callable[..., Tensor]) -> Verdict:
     Returns:
         The verdict, with the name of the slip where it is known.
 
-    For chapter 04.
+    For chapter 05.
     """
     slips: dict[str, Callable[..., Tensor]] = {
         "the order is turned round: the latest Jacobian stands on the left": lambda jacobians: _product(

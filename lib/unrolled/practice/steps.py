@@ -82,7 +82,7 @@ def check_lstm_step(lstm_step: Callable[..., tuple[Tensor, Tensor]]) -> Verdict:
     Returns:
         The verdict, with the name of the slip where it is known.
 
-    For chapter 06.
+    For chapter 07.
     """
 
     def right(
@@ -138,7 +138,7 @@ def check_gru_step(gru_step: Callable[..., Tensor]) -> Verdict:
     Returns:
         The verdict, with the name of the slip where it is known.
 
-    For chapter 06.
+    For chapter 07.
     """
 
     def right(x_t: Tensor, h: Tensor, W_x: Tensor, W_h: Tensor, b: Tensor, b_n: Tensor) -> Tensor:

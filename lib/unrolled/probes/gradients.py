@@ -21,7 +21,7 @@ Loss = Callable[[Tensor], Tensor]
 
 
 def largest_singular_value(W: Float[Tensor, "... m m"]) -> Float[Tensor, "..."]:
-    r"""$\sigma_{\max}(W)$: the most that one product with W can stretch a vector (chapter 04)."""
+    r"""$\sigma_{\max}(W)$: the most that one product with W can stretch a vector (chapter 05)."""
     W = _finite_matrix(W)
     return torch.linalg.matrix_norm(W.to(_solved_in(W)), ord=2).to(W.dtype)
 
@@ -37,7 +37,7 @@ def _solved_in(W: Tensor) -> torch.dtype:
 
 
 def spectral_radius(W: Float[Tensor, "... m m"]) -> Float[Tensor, "..."]:
-    r"""$\rho(W)$, the largest modulus of an eigenvalue: it decides whether $W^t$ grows or dies (chapter 04).
+    r"""$\rho(W)$, the largest modulus of an eigenvalue: it decides whether $W^t$ grows or dies (chapter 05).
 
     Raises:
         ValueError: W is not square, or holds a number that is not finite.
@@ -54,7 +54,7 @@ def saturated_share(a: Float[Tensor, "..."], limit: float = 3.0) -> Float[Tensor
         a: pre-activations of any shape, as a trace holds them.
         limit: the size that counts as saturated.
 
-    Taught in chapter 03.
+    Taught in chapter 04.
     """
     check_finite("a", check_tensor("a", a, "..."))
     if not a.numel():
@@ -76,7 +76,7 @@ def step_jacobians(
     Returns:
         (B, T, m, m), where entry [t, i, j] says how unit i at t+1 moves with unit j at t (counting t from 0).
 
-    Taught in chapter 03; tested against autograd.
+    Taught in chapter 04; tested against autograd.
     """
     if not isinstance(cell, RNNCell):
         raise TypeError(f"cell: expected an RNNCell, got {type(cell).__name__}; `jacobian` takes any cell")
@@ -107,7 +107,7 @@ def jacobian(
     Raises:
         ValueError: not 0 <= s <= t <= T.
 
-    Taught in chapter 03.
+    Taught in chapter 04.
     """
     check_tensor("x", x, "B T P", P=cell.input_size)
     check_choice("method", method, METHODS)
@@ -142,7 +142,7 @@ def influence(cell: RNNCell, x: Float[Tensor, "... B T P"], state: Any = None) -
     Returns:
         (B, T+1): entry k is the spectral norm at lag k; entry 0 is 1.
 
-    Taught in chapter 04.
+    Taught in chapter 05.
     """
     J = step_jacobians(cell, x, state)
     m = J.shape[-1]
@@ -169,7 +169,7 @@ def gradient_by_time(
     Returns:
         (B, T, m). Its norm over the last axis, read from the last time down, is gradient norm against lag.
 
-    Taught in chapter 03.
+    Taught in chapter 04.
     """
     check_tensor("x", x, "... B T P", P=cell.input_size)
     state = cell.initial_state(x.shape[-3]) if state is None else state
@@ -202,7 +202,7 @@ def weight_gradient_terms(
     Returns:
         (T, *weight.shape); for a vanilla cell and `W_hh`, term t is $\delta_t h_{t-1}^\top$ summed over the batch.
 
-    Taught in chapter 03.
+    Taught in chapter 04.
     """
     check_tensor("x", x, "B T P", P=cell.input_size)
     check_choice("weight", weight, [name for name, _ in cell.named_parameters()])
@@ -237,7 +237,7 @@ def cosine_to_full(
     Returns:
         The cosine of the angle between truncated and full gradient for each window: 1 is the same direction.
 
-    Taught in chapter 05.
+    Taught in chapter 06.
     """
     check_tensor("x", x, "B T P", P=cell.input_size)
     T = x.shape[1]

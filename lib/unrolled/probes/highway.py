@@ -60,7 +60,7 @@ def direct_path(
         TypeError, ValueError: an argument of the wrong type, rank or size, by name.
 
     Source: Hochreiter and Schmidhuber (1997), whose cell had no forget gate and so a product of ones. Taught in
-    chapter 06; the two methods are tested against each other and against finite differences.
+    chapter 07; the two methods are tested against each other and against finite differences.
     """
     check_choice("method", method, METHODS)
     kept, gate = _memory(cell)
@@ -101,7 +101,7 @@ def total_derivative(
     Raises:
         TypeError, ValueError: an argument of the wrong type, rank or size, by name.
 
-    Taught in chapter 06; tested against finite differences and against the matrices of the formula.
+    Taught in chapter 07; tested against finite differences and against the matrices of the formula.
     """
     kept, _ = _memory(cell)
     check_tensor("x", x, "... B T P", P=cell.input_size)
@@ -142,7 +142,7 @@ def gate_statistics(
     Raises:
         ValueError: not 0 < closed < open < 1; a trace without gates.
 
-    Source: after Karpathy et al. (2016). Taught in chapter 06.
+    Source: after Karpathy et al. (2016). Taught in chapter 07.
     """
     if not 0 < closed < open < 1:
         raise ValueError(f"closed, open: expected 0 < closed < open < 1, got {closed!r} and {open!r}")

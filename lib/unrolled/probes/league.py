@@ -214,7 +214,7 @@ def compete(
         ValueError: an unknown task or cell, no seeds, or rates that are not as many as the seeds.
         FloatingPointError: a loss that is not a number.
 
-    Used in chapter 06; tested against each seed on its own and against training with `torch.optim.Adam`.
+    Used in chapter 08; tested against each seed on its own and against training with `torch.optim.Adam`.
     """
     rules = rules or Rules()
     goal = TASKS[check_choice("task", task, TASKS)]

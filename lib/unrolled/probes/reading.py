@@ -44,7 +44,7 @@ def surprise(model: CharacterModel, text: str, rows: int = 1) -> Float[Tensor, "
     Raises:
         ValueError: fewer characters than rows + 1, or one that the model does not know.
 
-    Taught in chapter 07; tested against a product of probabilities, one character at a time.
+    Taught in chapter 09; tested against a product of probabilities, one character at a time.
     """
     each, state = [], None
     with evaluating(model):
@@ -73,7 +73,7 @@ def by_context(model: CharacterModel, text: str, window: int, rows: int = 1) -> 
     Raises:
         ValueError: a text that is too short, or a character that the model does not know.
 
-    Source: after Khandelwal et al. (2018). Taught in chapter 07.
+    Source: after Khandelwal et al. (2018). Taught in chapter 09.
     """
     check_count("window", window)
     whole = surprise(model, text, rows)
@@ -98,7 +98,7 @@ def connectivity(model: CharacterModel, text: str) -> Float[Tensor, " T"]:
     Returns:
         (T,), the norm of the gradient of the last character's log-probability by what was read at each place.
 
-    Source: Madsen (2019). Taught in chapter 07; tested against finite differences.
+    Source: Madsen (2019). Taught in chapter 09; tested against finite differences.
     """
     ids = _encode(model, text)
     if ids.shape[0] < 2:
@@ -122,7 +122,7 @@ def unit_values(model: CharacterModel, text: str, rows: int = 1) -> Float[Tensor
     Returns:
         (N, m L), the units of layer 1, then those of layer 2, …; entry t stands after the character at place t.
 
-    Taught in chapter 07.
+    Taught in chapter 09.
     """
     kept, state = [], None
     with evaluating(model):

@@ -32,7 +32,7 @@ def python_features(text: str) -> PythonFeatures:
     Raises:
         ValueError: an empty text.
 
-    Used in chapter 07; tested against `tokenize` on modules of the standard library.
+    Used in chapter 09; tested against `tokenize` on modules of the standard library.
     """
     if not text:
         raise ValueError("text: expected at least one character, got an empty text")
@@ -76,7 +76,7 @@ def first_definition(text: str, indent: int = 0) -> str | None:
         text: Python source, or something like it, that begins with a definition.
         indent: how many spaces the new statement's line may begin with; 4 ends a method where the next begins.
 
-    Used in chapter 07.
+    Used in chapter 09.
     """
     check_count("indent", indent, least=0)
     seen = python_features(text)
@@ -103,7 +103,7 @@ def compiles(source: str) -> bool:
 def repetition(text: str, n: int = 8) -> float:
     """The share of a text's stretches of n characters that stood in it before.
 
-    Source: after Welleck et al. (2020). Taught in chapter 07.
+    Source: after Welleck et al. (2020). Taught in chapter 09.
     """
     check_count("n", n)
     stretches = [text[start : start + n] for start in range(len(text) - n + 1)]
@@ -153,7 +153,7 @@ def copied_share(sample: str, source: str, n: int) -> float:
     Raises:
         ValueError: a sample of fewer than n characters.
 
-    Source: after McCoy et al. (2023). Taught in chapter 07; tested against looking up each stretch.
+    Source: after McCoy et al. (2023). Taught in chapter 09; tested against looking up each stretch.
     """
     if len(sample) < check_count("n", n):
         raise ValueError(f"sample: expected at least n = {n} characters, got {len(sample)}")
@@ -163,7 +163,7 @@ def copied_share(sample: str, source: str, n: int) -> float:
 def longest_copy(sample: str, source: str) -> str:
     """The longest passage of a sample that stands in the source, the first of them; by halving the length in question.
 
-    Used in chapter 07.
+    Used in chapter 09.
     """
     low, high, found = 0, min(len(sample), len(source)), ""
     while low < high:

@@ -101,7 +101,7 @@ def clip_gradient(model: nn.Module, max_norm: float | None) -> Tensor:
         ValueError: `max_norm` is not above 0, or there are no gradients.
         FloatingPointError: the norm is not a finite number, so that no scale would bring it to `max_norm`.
 
-    Source: Pascanu et al. (2013). Taught in chapter 03.
+    Source: Pascanu et al. (2013). Taught in chapter 04.
     """
     if max_norm is not None:
         check_number("max_norm", max_norm, above=0)
@@ -209,7 +209,7 @@ def train(
     Returns:
         The loss (nats per character) and the gradient's norm at each update.
 
-    Source: Williams and Peng (1990). Taught in chapters 02 and 05.
+    Source: Williams and Peng (1990). Taught in chapters 02 and 06.
     """
     config = config or Config()
 

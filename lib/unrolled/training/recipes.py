@@ -60,7 +60,7 @@ class Recipe:
     Raises:
         TypeError, ValueError: a field of the wrong type or range, by name.
 
-    AdamW: Loshchilov and Hutter (2019), who also use the cosine (2017). Used in chapter 07.
+    AdamW: Loshchilov and Hutter (2019), who also use the cosine (2017). Used in chapter 09.
     """
 
     corpus: str = "names"

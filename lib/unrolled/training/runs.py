@@ -40,7 +40,7 @@ def in_units(nats: float) -> dict[str, float | None]:
 
     From 700 nats on, where a model has diverged, the perplexity is None: floats end there, and JSON has no infinity.
 
-    Taught in chapter 07.
+    Taught in chapter 09.
     """
     return {
         "nats": nats,
@@ -115,7 +115,7 @@ def run(
         DamagedFile: every checkpoint is damaged; one that is whole is used in place of newer ones, with a warning.
         FloatingPointError: a loss or the gradient is not a number; the message says what to try.
 
-    Source: Williams and Peng (1990), Zaremba et al. (2014). Used in chapter 07; tested by killing it.
+    Source: Williams and Peng (1990), Zaremba et al. (2014). Used in chapter 09; tested by killing it.
     """
     keep_freed_memory()
     folder = Path(folder)
