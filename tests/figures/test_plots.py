@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from unrolled.figures import COLOURS, colour, heatmaps, plots, schematics, use_style
+from unrolled.figures import COLOURS, SERIES, colour, heatmaps, plots, schematics, series, use_style
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +35,17 @@ def _contrast(a: str, b: str) -> float:
 def test_every_colour_can_be_read_on_its_paper(name, dark):
     for paper in ("paper", "tint"):
         assert _contrast(colour(name, dark), colour(paper, dark)) >= 4.5
+
+
+@pytest.mark.parametrize("index", range(len(SERIES)))
+def test_every_series_can_be_read_on_paper(index):
+    assert _contrast(series(index), colour("paper")) >= 4.5
+
+
+@pytest.mark.parametrize("index", [-1, len(SERIES)])
+def test_no_more_series_than_the_eye_tells_apart(index):
+    with pytest.raises(IndexError, match=f"index: expected 0 to {len(SERIES) - 1}, got {index}"):
+        series(index)
 
 
 DRAWINGS = {
@@ -113,7 +124,7 @@ def test_end_labels_do_not_overlap():
 
 
 def test_style_uses_the_books_colours():
-    assert mpl.rcParams["axes.prop_cycle"].by_key()["color"][0] == colour("hidden")
+    assert mpl.rcParams["axes.prop_cycle"].by_key()["color"] == list(SERIES)
     assert mpl.rcParams["savefig.facecolor"] == colour("paper")
 
 

@@ -56,8 +56,7 @@ def colour(name: str, dark: bool = False) -> str:
     return COLOURS[name].dark if dark else COLOURS[name].light
 
 
-# For runs and models, which are no thing of the network's: told apart by lightness as well as by hue (Okabe and Ito, 2008,
-# darkened to a contrast of 4.5 to 1).
+# For runs and models, which are no thing of the network's: the hues of Okabe and Ito (2008), darkened for text on paper.
 SERIES = ("#24446b", "#a8560c", "#2f7d6d", "#94457f", "#6b6b1f", "#4c4f57")
 
 
