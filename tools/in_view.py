@@ -27,6 +27,7 @@ NOT_YET = {
     "spectrum-lab",
     "truncation",
     "lstm-gates",
+    "what-gates-buy",
     "character-language-model",
 }
 

@@ -159,7 +159,7 @@ def gru_cell(*, labels: bool = True, title: str = "", ax: Axes | None = None) ->
         labels: write each gate's symbol at its wire.
         title: the figure's message.
 
-    Source: Cho et al. (2014). Taught in chapter 07.
+    Source: Cho et al. (2014). Taught in chapter 08.
     """
     reset, high = 3.05, 4.1  # heights of the candidate's row and of what is written
     pen, _ = _cell(ax, _CANDIDATE + 0.75, title, "hidden", "$h_{t-1}$", "$h_t$")

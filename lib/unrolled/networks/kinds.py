@@ -79,7 +79,7 @@ class LSTM(Recurrent):
 class GRU(Recurrent):
     """A GRU over whole sequences, in torch's variant; see `Recurrent` for its arguments.
 
-    Source: Cho et al. (2014). Taught in chapter 07; tested against `torch.nn.GRU`.
+    Source: Cho et al. (2014). Taught in chapter 08; tested against `torch.nn.GRU`.
     """
 
     cell_type, torch_type = GRUCell, nn.GRU

@@ -138,7 +138,7 @@ def check_gru_step(gru_step: Callable[..., Tensor]) -> Verdict:
     Returns:
         The verdict, with the name of the slip where it is known.
 
-    For chapter 07.
+    For chapter 08.
     """
 
     def right(x_t: Tensor, h: Tensor, W_x: Tensor, W_h: Tensor, b: Tensor, b_n: Tensor) -> Tensor:
