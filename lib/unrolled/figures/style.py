@@ -56,7 +56,7 @@ def colour(name: str, dark: bool = False) -> str:
     return COLOURS[name].dark if dark else COLOURS[name].light
 
 
-# For runs and models, which are no thing of the network's: the hues of Okabe and Ito (2008), darkened for text on paper.
+# For runs and models, no thing of the network's own: the hues of Okabe and Ito (2008), darkened for text on paper.
 SERIES = ("#24446b", "#a8560c", "#2f7d6d", "#94457f", "#6b6b1f", "#4c4f57")
 
 
@@ -96,9 +96,7 @@ def use_style() -> None:
             "axes.spines.right": False,
             "axes.grid": True,
             "axes.axisbelow": True,
-            "axes.prop_cycle": cycler(
-                color=SERIES
-            ),
+            "axes.prop_cycle": cycler(color=SERIES),
             "grid.color": rule,
             "grid.linewidth": 0.7,
             "xtick.color": muted,
