@@ -12,13 +12,15 @@ import art
 
 # The book's plan. A chapter becomes a link as soon as _toc.yml has a file with its number.
 PLAN = (
-    art.Stop("01", ("Feedforward", "vs recurrent"), ("order", "counts")),
+    art.Stop("01", ("Feedforward", "and recurrent"), ("why a state", "at all")),
     art.Stop("02", ("The vanilla", "update"), ("every shape,", "by hand")),
-    art.Stop("03", ("Backpropagation", "through time"), ("gradients", "you derived")),
-    art.Stop("04", ("The spectrum", "lab"), ("grow", "or vanish")),
-    art.Stop("05", ("Truncated", "backpropagation"), ("long streams,", "cut to fit")),
-    art.Stop("06", ("LSTM", "gates"), ("a memory", "that lasts")),
-    art.Stop("07", ("A character", "language model"), ("text,", "sampled")),
+    art.Stop("03", ("Five", "wirings"), ("one cell,", "many shapes")),
+    art.Stop("04", ("Backpropagation", "through time"), ("gradients", "you derived")),
+    art.Stop("05", ("The spectrum", "lab"), ("grow", "or vanish")),
+    art.Stop("06", ("Truncated", "backpropagation"), ("long streams,", "cut to fit")),
+    art.Stop("07", ("LSTM", "gates"), ("a memory", "that lasts")),
+    art.Stop("08", ("What gates", "buy"), ("count, latch,", "compare")),
+    art.Stop("09", ("A character", "language model"), ("text,", "sampled")),
 )
 
 
