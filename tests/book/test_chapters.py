@@ -1,7 +1,10 @@
 """Every chapter obeys the rules, and every rule can tell a chapter that does not."""
 
+import base64
 import copy
+import itertools
 import json
+import re
 
 import pytest
 
@@ -337,3 +340,29 @@ def test_the_copies_hold_every_solution_as_a_cell(chapter, tmp_path):
 def test_the_book_s_own_set_up_cell_is_short():
     assert notebooks.code_lines(notebooks.setup_source()) <= notebooks.MAX_CODE_LINES
     assert f'"unrolled @ git+{notebooks.repository_url()}"' in notebooks.setup_source()
+
+
+DONE = [path for path in CHAPTERS if path.stem[3:] not in in_view.NOT_YET]
+
+
+@pytest.mark.parametrize("path", DONE, ids=lambda path: path.name)
+def test_figures_of_a_chapter_that_is_done_are_sharp_and_numbered(path):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    numbers = []
+    for cell, after in itertools.pairwise(cells):
+        for output in cell.get("outputs", ()):
+            if "image/png" not in output.get("data", {}):
+                continue
+            width = int.from_bytes(
+                base64.b64decode(output["data"]["image/png"])[16:20]
+            )  # of the PNG's header
+            assert width == pytest.approx(2 * output["metadata"]["image/png"]["width"], abs=2)
+            caption = re.match(r"\*\*Figure (\d+\.\d+)\.\*\* ", in_view.source(after))
+            assert caption, f"{in_view.source(cell)[:60]!r}: no caption after its figure"
+            numbers.append(caption[1])
+    assert numbers == [f"{int(path.name[:2])}.{k}" for k in range(1, len(numbers) + 1)] != []
+    text = "\n".join(in_view.source(cell) for cell in cells if cell["cell_type"] == "markdown")
+    for number in numbers:
+        assert re.search(rf"(?<!\*\*)Figure {re.escape(number)}(?!\d)", text), (
+            f"Figure {number} is not referred to"
+        )

@@ -20,7 +20,6 @@ def _generator(seed=0):
         tasks.moving_dot,
         tasks.neighbours,
         tasks.reversal,
-        tasks.shapes_in_images,
         lambda how_many, generator: tasks.delayed_recall(how_many, 6, generator),
         lambda how_many, generator: tasks.adding(how_many, 6, generator),
         lambda how_many, generator: tasks.temporal_order(how_many, 6, generator),
@@ -65,15 +64,6 @@ def test_neighbours_compares_before_and_after():
 def test_reversal_reverses():
     x, y = tasks.reversal(50, length=6, alphabet=3, generator=_generator())
     assert x.tolist() == [row[::-1] for row in y.tolist()] and set(x.flatten().tolist()) == {0, 1, 2}
-
-
-def test_shapes_stand_where_they_are_said_to_stand():
-    x, kind, place = tasks.shapes_in_images(200, _generator())
-    images = x.view(-1, 8, 8)
-    for image, k, (row, column) in zip(images, kind.tolist(), place.long().tolist(), strict=True):
-        assert (float(image[row, column]) < 0.5) == bool(k)  # a square is hollow, a plus is not
-        assert float(image[row - 1, column]) > 0.5 and float(image[row, column + 1]) > 0.5
-        assert (float(image[row - 1, column - 1]) > 0.5) == bool(k)
 
 
 def test_delayed_recall_asks_for_the_symbol_a_lag_before():

@@ -22,7 +22,6 @@ from unrolled.data.tasks import (
     RECALL_SYMBOLS,
     Brackets,
     Examples,
-    ShapesInImages,
     adding,
     brackets,
     captions,
@@ -30,7 +29,6 @@ from unrolled.data.tasks import (
     moving_dot,
     neighbours,
     reversal,
-    shapes_in_images,
     temporal_order,
 )
 from unrolled.data.vocabulary import Vocabulary, one_hot
@@ -45,7 +43,6 @@ __all__ = [
     "Brackets",
     "Corpus",
     "Examples",
-    "ShapesInImages",
     "Vocabulary",
     "adding",
     "brackets",
@@ -59,7 +56,6 @@ __all__ = [
     "python",
     "reversal",
     "shakespeare",
-    "shapes_in_images",
     "stream_chunks",
     "surnames",
     "temporal_order",

@@ -20,31 +20,6 @@ class Examples(NamedTuple):
     y: Tensor
 
 
-class ShapesInImages(NamedTuple):
-    """Images, each with two independent things to say of it."""
-
-    x: Tensor  # (B, 64): an 8 by 8 image, row by row
-    kind: Tensor  # (B,): 0 a plus, 1 a square
-    place: Tensor  # (B, 2): row and column of its centre, from 0 to 7
-
-
-def shapes_in_images(num_examples: int, generator: Generator = None) -> ShapesInImages:
-    """8 by 8 images of a plus or a square of 3 by 3 pixels somewhere, with a little noise: what is it, and where?
-
-    One input, two independent outputs: a class and a place.
-    """
-    check_generator("generator", generator)
-    B = check_count("num_examples", num_examples)
-    kind = torch.randint(2, (B,), generator=generator)
-    place = torch.randint(1, 7, (B, 2), generator=generator)
-    plus = torch.tensor([[0.0, 1, 0], [1, 1, 1], [0, 1, 0]])
-    square = torch.tensor([[1.0, 1, 1], [1, 0, 1], [1, 1, 1]])
-    images = 0.1 * torch.randn(B, 8, 8, generator=generator)
-    for b, (row, column) in enumerate(place.tolist()):
-        images[b, row - 1 : row + 2, column - 1 : column + 2] += square if kind[b] else plus
-    return ShapesInImages(images.flatten(1), kind, place.float())
-
-
 DIGIT_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 # Segments a (top) b c (right) d (bottom) e f (left) g (middle) of a seven-segment display.

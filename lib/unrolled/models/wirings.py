@@ -21,7 +21,7 @@ class OneToOne(nn.Module):
     Args:
         input_size: P.
         hidden_size: m, units in the hidden layer.
-        output_size: G; several heads (a mean and a variance, a class and a place) are parts of one output.
+        output_size: G; several heads (a mean and a variance) are parts of one output.
 
     Taught in chapter 03.
     """
