@@ -366,3 +366,14 @@ def test_figures_of_a_chapter_that_is_done_are_sharp_and_numbered(path):
         assert re.search(rf"(?<!\*\*)Figure {re.escape(number)}(?!\d)", text), (
             f"Figure {number} is not referred to"
         )
+
+
+@pytest.mark.parametrize("path", DONE, ids=lambda path: path.name)
+def test_what_a_reader_is_to_write_is_not_written_yet(path):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    checked = [
+        c for c in cells if c["cell_type"] == "code" and "from unrolled.practice import" in in_view.source(c)
+    ]
+    said = ["".join(output["data"]["text/plain"]) for cell in checked for output in cell["outputs"]]
+    assert len(said) == 1
+    assert "not written yet" in said[0]
