@@ -44,3 +44,22 @@ def test_in_half_precision_torch_runs_the_lstm(autocast, monkeypatch):
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
         assert network._by_hand_is_faster(x) == (not autocast)
         assert network(x)[0].dtype == (torch.bfloat16 if autocast else torch.float32)
+
+
+@pytest.mark.parametrize("runs", [False, True])
+def test_where_torch_has_no_half_precision_lstm_ours_runs(runs, monkeypatch):
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: runs)
+    x, network = torch.randn(4, 2, 3), LSTM(3, 8)
+    asked: list[torch.Tensor] = []
+    monkeypatch.setattr(LSTM, "_forward_torch", lambda self, x, state: asked.append(x) or (x, state))
+    with torch.autocast("cpu", torch.bfloat16):
+        h, _ = network(x)
+        assert len(asked) == runs
+        if not runs:
+            assert h.dtype == torch.bfloat16
+            network.backend = "torch"
+            with pytest.raises(ValueError, match="backend: torch's LSTM has no kernel for this processor"):
+                network(x)
+    network.backend = "torch"
+    network(x)  # without autocast it runs everywhere
+    assert len(asked) == runs + 1

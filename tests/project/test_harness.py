@@ -108,8 +108,8 @@ def test_a_transposed_weight_in_the_library_is_seen(tmp_path, library):
 
 
 # What a maintainer might break: the chapter that must see it, the module, the line, and what it would become.
-BPTT, GATES = ("03", "bptt/rnn.py"), ("06", "cells/lstm.py")
-STEPS = ("06", "bptt/_lstm_steps.py")
+BPTT, GATES = ("04", "bptt/rnn.py"), ("07", "cells/lstm.py")
+STEPS = ("07", "bptt/_lstm_steps.py")
 SPOILS = {
     "a sign": (*BPTT, "delta_t.mul_(d_h_t)", "delta_t.mul_(-d_h_t)"),
     "a missing term": (*BPTT, "d_W_hh.addmm_(delta[0].mT, h_0)", "pass"),
@@ -134,7 +134,7 @@ SPOILS = {
         "_sigmoid_backward(tanh_C, o, grad_input=by_o)",
         "torch.mul(tanh_C, o, out=by_o)",
     ),
-    "a bias without its ones": ("06", "bptt/lstm.py", "rows[..., P] = 1", "rows[..., P] = 0"),
+    "a bias without its ones": ("07", "bptt/lstm.py", "rows[..., P] = 1", "rows[..., P] = 0"),
 }
 
 

@@ -45,6 +45,14 @@ class RNN(Recurrent):
         return {"nonlinearity": network.nonlinearity}
 
 
+def _half_precision_runs() -> bool:
+    """Whether torch's LSTM runs under the present autocast: processors without wide vectors have no kernel for it."""
+    if not torch.is_autocast_enabled("cpu") or not torch.backends.mkldnn.enabled:
+        return True
+    half = {torch.bfloat16: "bf16", torch.float16: "fp16"}.get(torch.get_autocast_dtype("cpu"))
+    return half is None or getattr(torch.ops.mkldnn, f"_is_mkldnn_{half}_supported")()
+
+
 class LSTM(Recurrent):
     """An LSTM over whole sequences; see `Recurrent` for its arguments.
 
@@ -60,6 +68,8 @@ class LSTM(Recurrent):
         without = self._each()[0].without
         if without and backend in ("hand", "torch"):
             return f"an LSTM without {without} runs in the loop alone, expected 'auto' or 'loop'"
+        if backend == "torch" and self._each()[0].input_weight.is_cpu and not _half_precision_runs():
+            return "torch's LSTM has no kernel for this processor under autocast, expected 'auto', 'hand' or 'loop'"
         return super()._cannot(backend)
 
     def _by_hand_is_faster(self, x: Tensor) -> bool:
